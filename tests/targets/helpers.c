@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * What targets do in C, called through ctypes. Uses nothing newer than glibc 2.17, so that one build
+ * runs under the C library of every interpreter that the tests fetch; starts no thread itself.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ipc.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+void rmr_spin(long milliseconds);
+long rmr_registers_check(long milliseconds);
+void rmr_timed_calls(const char *name, volatile long *counters);
+
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/** Computes for that long; 0: for ever. */
+void rmr_spin(long milliseconds)
+{
+	volatile unsigned long sum = 0;
+	int64_t end = now_us() + milliseconds * 1000;
+
+	do {
+		for (int i = 0; i < 10000; i++)
+			sum += (unsigned long)i;
+	} while (milliseconds == 0 || now_us() < end);
+}
+
+struct registers {
+	uint8_t vector[16][32];
+	uint64_t general[8];
+	uint32_t mxcsr;
+	uint16_t control; // of the x87
+	uint16_t pad;
+	double x87;
+};
+
+/*
+ * Fills the registers from in, spins with nothing else in them, and stores them to out. Where the
+ * processor has no AVX, avx is 0 and the low halves are used.
+ */
+static void hold_registers(const struct registers *in, struct registers *out, long rounds, int avx)
+{
+	asm volatile("ldmxcsr 576(%%rsi)\n fldcw 580(%%rsi)\n fldl 584(%%rsi)\n"
+		     "test %%edx, %%edx\n jz 1f\n"
+		     ".irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+		     "vmovdqu \\r*32(%%rsi), %%ymm\\r\n .endr\n jmp 2f\n"
+		     "1:\n .irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+		     "movdqu \\r*32(%%rsi), %%xmm\\r\n .endr\n"
+		     "2: mov 512(%%rsi), %%r8\n mov 520(%%rsi), %%r9\n mov 528(%%rsi), %%r10\n"
+		     "mov 536(%%rsi), %%r11\n mov 544(%%rsi), %%r12\n mov 552(%%rsi), %%r13\n"
+		     "mov 560(%%rsi), %%r14\n mov 568(%%rsi), %%r15\n std\n"
+		     "3: dec %%rcx\n jnz 3b\n"
+		     "lea -128(%%rsp), %%rsp\n pushf\n pop %%rax\n lea 128(%%rsp), %%rsp\n cld\n"
+		     "mov %%r8, 512(%%rdi)\n mov %%r9, 520(%%rdi)\n"
+		     "mov %%r10, 528(%%rdi)\n mov %%r11, 536(%%rdi)\n mov %%r12, 544(%%rdi)\n"
+		     "mov %%r13, 552(%%rdi)\n mov %%r14, 560(%%rdi)\n mov %%r15, 568(%%rdi)\n"
+		     "and $0x400, %%eax\n shr $10, %%eax\n mov %%ax, 582(%%rdi)\n"
+		     "test %%edx, %%edx\n jz 4f\n"
+		     ".irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+		     "vmovdqu %%ymm\\r, \\r*32(%%rdi)\n .endr\n vzeroupper\n jmp 5f\n"
+		     "4:\n .irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+		     "movdqu %%xmm\\r, \\r*32(%%rdi)\n .endr\n"
+		     "5: stmxcsr 576(%%rdi)\n fnstcw 580(%%rdi)\n fstpl 584(%%rdi)\n"
+		     : "+c"(rounds)
+		     : "S"(in), "D"(out), "d"(avx)
+		     : "rax", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc",
+		     "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+		     "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+}
+
+/** Holds known values in the registers for about that long; returns how often one had changed. */
+long rmr_registers_check(long milliseconds)
+{
+	struct registers in, out;
+	uint32_t mxcsr;
+	uint16_t control;
+	long bad = 0;
+	int avx = __builtin_cpu_supports("avx");
+	int64_t end = now_us() + milliseconds * 1000;
+
+	_Static_assert(sizeof(in) == 592, "the assembler code knows the layout");
+	asm volatile("stmxcsr %0\n fnstcw %1" : "=m"(mxcsr), "=m"(control));
+	memset(&in, 0, sizeof(in));
+	for (size_t i = 0; i < sizeof(in.vector); i++)
+		in.vector[i / 32][i % 32] = (uint8_t)(i * 37 + 11);
+	for (size_t i = 0; i < 8; i++)
+		in.general[i] = 0x0123456789abcdefull * (i + 1);
+	in.mxcsr = (mxcsr & ~0x603fu) | 0x4000; // rounds up, no exception pending
+	in.control = (uint16_t)((control & ~0x0c00u) | 0x0800);
+	in.x87 = 1.0 / 3.0;
+	while (now_us() < end) {
+		memset(&out, 0, sizeof(out));
+		hold_registers(&in, &out, 200000, avx);
+		in.pad = 1; // the direction flag was set
+		if (!avx)
+			for (size_t i = 0; i < 16; i++)
+				memcpy(out.vector[i] + 16, in.vector[i] + 16, 16);
+		bad += memcmp(&in, &out, sizeof(in)) != 0;
+		in.pad = 0;
+	}
+	asm volatile("ldmxcsr %0\n fldcw %1" : : "m"(mxcsr), "m"(control));
+	return bad;
+}
+
+#define TIMEOUT_MS 40
+
+/** One system call that lasts TIMEOUT_MS; true if it ended as it must (errno is set if not). */
+struct timed_call {
+	const char *name;
+	int (*run)(int fd); // returns 1: as it must be, 0: errno tells
+	int relative;       // the kernel restarts it with a whole new timeout after a stop
+};
+
+static int epoll_fd, timer_fd, sem_id, sockets[2];
+
+static int call_epoll(int fd)
+{
+	struct epoll_event event;
+
+	errno = 0;
+	(void)fd;
+	return epoll_wait(epoll_fd, &event, 1, TIMEOUT_MS) == 0;
+}
+
+static int call_epoll_infinite(int fd)
+{
+	struct itimerspec in = {.it_value.tv_nsec = TIMEOUT_MS * 1000000};
+	struct epoll_event event;
+	uint64_t ticks;
+	int n;
+
+	(void)fd;
+	timerfd_settime(timer_fd, 0, &in, NULL);
+	errno = 0;
+	n = epoll_wait(epoll_fd, &event, 1, -1);
+	return n == 1 && read(timer_fd, &ticks, 8) == 8 && ticks == 1;
+}
+
+static int call_sigtimedwait(int fd)
+{
+	struct timespec t = {.tv_nsec = TIMEOUT_MS * 1000000};
+	sigset_t set;
+
+	(void)fd;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	return sigtimedwait(&set, NULL, &t) == -1 && errno == EAGAIN;
+}
+
+static int call_semtimedop(int fd)
+{
+	struct timespec t = {.tv_nsec = TIMEOUT_MS * 1000000};
+	struct sembuf op = {.sem_op = -1};
+
+	(void)fd;
+	return semtimedop(sem_id, &op, 1, &t) == -1 && errno == EAGAIN;
+}
+
+static int call_recv(int fd)
+{
+	char byte;
+
+	(void)fd;
+	return recv(sockets[0], &byte, 1, 0) == -1 && errno == EAGAIN;
+}
+
+static int call_poll(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	errno = 0;
+	return poll(&p, 1, TIMEOUT_MS) == 0;
+}
+
+static int call_select(int fd)
+{
+	struct timeval t = {.tv_usec = TIMEOUT_MS * 1000};
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(fd, &set);
+	errno = 0;
+	return select(fd + 1, &set, NULL, NULL, &t) == 0;
+}
+
+static int call_nanosleep(int fd)
+{
+	struct timespec t = {.tv_nsec = TIMEOUT_MS * 1000000};
+
+	(void)fd;
+	errno = 0;
+	return nanosleep(&t, NULL) == 0;
+}
+
+static int call_futex(int fd)
+{
+	struct timespec t = {.tv_nsec = TIMEOUT_MS * 1000000};
+	static int word;
+
+	(void)fd;
+	return syscall(SYS_futex, &word, 128 /* FUTEX_WAIT_PRIVATE */, 0, &t, NULL, 0) == -1 &&
+		errno == ETIMEDOUT;
+}
+
+static int call_read(int fd)
+{
+	struct itimerspec in = {.it_value.tv_nsec = TIMEOUT_MS * 1000000};
+	uint64_t ticks;
+
+	(void)fd;
+	timerfd_settime(timer_fd, 0, &in, NULL);
+	errno = 0;
+	return read(timer_fd, &ticks, 8) == 8 && ticks == 1;
+}
+
+static const struct timed_call calls[] = {
+	{"epoll_wait", call_epoll, 1},
+	{"epoll_infinite", call_epoll_infinite, 0},
+	{"sigtimedwait", call_sigtimedwait, 1},
+	{"semtimedop", call_semtimedop, 1},
+	{"recv", call_recv, 1},
+	{"poll", call_poll, 0},
+	{"select", call_select, 0},
+	{"nanosleep", call_nanosleep, 0},
+	{"futex", call_futex, 0},
+	{"read", call_read, 0},
+};
+
+enum { STOP, CALLS, EINTRS, WRONG, SHORT, LATE, LAST_ERRNO, WORST_US, DONE };
+
+/**
+ * Makes the call @p name again and again until counters[STOP] is set, and counts: calls, EINTRs,
+ * other wrong results, calls that ended early, calls that took more than twice as long.
+ */
+void rmr_timed_calls(const char *name, volatile long *counters)
+{
+	const struct timed_call *call = NULL;
+	struct timeval t = {.tv_usec = TIMEOUT_MS * 1000};
+	struct epoll_event event = {.events = EPOLLIN};
+	sigset_t set;
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (strcmp(calls[i].name, name) == 0)
+			call = &calls[i];
+	if (!call)
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	epoll_fd = epoll_create1(0);
+	timer_fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, timer_fd, &event);
+	sem_id = semget(IPC_PRIVATE, 1, 0600);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, sockets);
+	setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	while (!counters[STOP]) {
+		int64_t start = now_us(), took;
+		int good = call->run(sockets[0]), error = errno;
+
+		took = now_us() - start;
+		counters[CALLS]++;
+		if (!good) {
+			counters[error == EINTR ? EINTRS : WRONG]++;
+			counters[LAST_ERRNO] = error;
+		} else if (took < TIMEOUT_MS * 990) {
+			counters[SHORT]++;
+		} else if (took > TIMEOUT_MS * 1000 * (call->relative ? 3 : 2)) {
+			counters[LATE]++;
+		}
+		if (took > counters[WORST_US])
+			counters[WORST_US] = took;
+	}
+	semctl(sem_id, 0, IPC_RMID);
+	counters[DONE] = 1;
+}

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""usage: recursion.py DEPTH - DEPTH nested Python calls, every tenth through a C function, and asleep
+at the bottom."""
+import sys
+import threading
+import time
+
+import kit
+
+depth = int(sys.argv[1])
+sys.setrecursionlimit(depth * 3 + 1000)
+
+
+def descend(level):
+    if level == 0:
+        bottom.release()
+        while True:
+            time.sleep(0.05)
+            kit.tick()
+    if level % 10 == 0:
+        return list(map(descend, (level - 1,)))
+    return descend(level - 1)
+
+
+bottom = threading.Lock()
+bottom.acquire()
+threading.stack_size(512 << 20)
+kit.start_thread(descend, depth)
+bottom.acquire()
+
+kit.ready()
+while True:
+    time.sleep(3600)

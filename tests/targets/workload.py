@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""usage: workload.py N [--hb FILE] - a heap of about N objects, the same on every run, then idle.
+
+READY tells how many objects were made. A heartbeat thread sleeps 1 ms at a time and keeps, in FILE
+(mapped), four doubles: the largest gap between two beats in seconds, the number of beats, the sum of
+the gaps above 5 ms, and the last reset seen. Writing another number as fifth double resets the gap.
+"""
+import gc
+import mmap
+import random
+import struct
+import sys
+import time
+
+import kit
+
+
+class Order:
+    def __init__(self, number, customer, price, lines):
+        self.number = number
+        self.customer = customer
+        self.price = price
+        self.lines = lines
+        self.previous = None
+
+
+class Line:
+    __slots__ = ("article", "amount", "order")
+
+    def __init__(self, article, amount, order):
+        self.article = article
+        self.amount = amount
+        self.order = order
+
+
+class Shop:
+    def __init__(self):
+        self.orders = []
+        self.by_customer = {}
+        self.log = []
+        self.blobs = []
+
+
+def build(wanted):
+    """Returns a Shop and the number of objects that were made for it."""
+    rand = random.Random(20).random
+    shop, made, number, last = Shop(), 8, 0, None
+    while made < wanted:
+        base = 1000000 + number * 8
+        customer = "customer-%08d" % number
+        order = Order(base, customer, rand() * 100, [])
+        made += 5 + (sys.version_info < (3, 11))
+        for n in range(3):
+            order.lines.append(Line(("article", base + n, "x%d" % base), base + 4 + n, order))
+            made += 5
+        if number % 1000:
+            order.previous = last
+        shop.log.append({"at": rand(), "who": customer, "text": "\u00e9v\u00e9nement %d" % number,
+                         "tags": ["t%d" % base, (base, rand())]})
+        made += 8
+        if number % 16 == 0:
+            order.lines.append(order.lines)
+            shop.log[-1]["set"] = frozenset((base, customer))
+            made += 1
+        if number % 2048 == 0:
+            shop.blobs.append(bytes(65536))
+            made += 1
+        shop.orders.append(order)
+        shop.by_customer[customer] = order
+        last = order
+        number += 1
+    return shop, made
+
+
+def beat(page):
+    largest, beats, stalls, seen = 0.0, 0, 0.0, 0.0
+    last = time.monotonic()
+    while True:
+        time.sleep(0.001)
+        now = time.monotonic()
+        asked = struct.unpack_from("<d", page, 32)[0]
+        if asked != seen:
+            largest, seen = 0.0, asked
+        else:
+            gap = now - last
+            largest = max(largest, gap)
+            stalls += gap if gap > 0.005 else 0
+        beats += 1
+        last = now
+        struct.pack_into("<4d", page, 0, largest, beats, stalls, seen)
+
+
+gc.disable()
+SHOP, MADE = build(int(float(sys.argv[1])))
+gc.enable()
+gc.collect()
+if "--hb" in sys.argv:
+    with open(sys.argv[sys.argv.index("--hb") + 1], "w+b") as file:
+        file.write(bytes(4096))
+        file.flush()
+        kit.start_thread(beat, mmap.mmap(file.fileno(), 4096))
+kit.ready(objects=MADE)
+while True:
+    time.sleep(3600)
