@@ -49,6 +49,9 @@
 	X(PyErr_Clear, 1)                                                                          \
 	X(PyErr_Fetch, 1)                                                                          \
 	X(PyErr_Restore, 1)                                                                        \
+	X(PyObject_CallObject, 1)                                                                  \
+	X(Py_IncRef, 1)                                                                            \
+	X(Py_DecRef, 1)                                                                            \
 	X(PyObject_Str, 1)                                                                         \
 	X(PyUnicode_AsUTF8, 1)                                                                     \
 	X(_Py_Dealloc, 1)                                                                          \

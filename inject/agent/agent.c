@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "inject/agent/agent.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT struct rmr_agent_config rmr_agent_config = {.version_hex = 1};
+struct rmr_agent rmr_agent;
+
+// The monitor's stack: pages that are never touched cost nothing. glibc takes the static TLS of
+// every module out of it.
+static char monitor_stack[256 << 10] __attribute__((aligned(4096)));
+
+uint64_t rmr_agent_now(void)
+{
+	struct timespec ts;
+
+	rmr_sys(__NR_clock_gettime, CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+void rmr_agent_phase(enum rmr_phase phase)
+{
+	__atomic_store_n(&rmr_agent.phase_start, rmr_agent_now(), __ATOMIC_RELAXED);
+	__atomic_store_n(&rmr_agent.phase, phase, __ATOMIC_RELEASE);
+}
+
+bool rmr_agent_send(const void *frame, size_t size)
+{
+	return !rmr_sys_failed(
+		rmr_sys_retry(__NR_sendto, rmr_agent.fd, frame, size, MSG_NOSIGNAL, 0, 0));
+}
+
+void rmr_agent_error(struct rmr_done *done, long error, const char *text)
+{
+	size_t size = strlen(text);
+
+	if (size >= sizeof(done->text))
+		size = sizeof(done->text) - 1;
+	done->outcome = RMR_OUTCOME_ERROR;
+	done->value = (int32_t)(error < 0 ? -error : error);
+	memcpy(done->text, text, size);
+	done->text[size] = 0;
+}
+
+static bool is_finalizing(void)
+{
+	const struct rmr_python_api *api = &rmr_agent_config.python;
+
+	if (api->Py_IsFinalizing)
+		return PY(Py_IsFinalizing)();
+	if (api->_Py_IsFinalizing)
+		return PY(_Py_IsFinalizing)();
+	// CPython 3.6 Python/pylifecycle.c: PyThreadState *_Py_Finalizing
+	return api->_Py_Finalizing && *(void **)api->_Py_Finalizing;
+}
+
+bool rmr_agent_enter(int *gil, struct rmr_done *done)
+{
+	// A thread that asks for the GIL of an interpreter that is being taken down is ended (up to
+	// 3.13) or parked for ever (3.14) inside the request; this check makes that window small.
+	if (!PY(Py_IsInitialized)() || is_finalizing()) {
+		done->outcome = RMR_OUTCOME_NOT_READY;
+		return false;
+	}
+	rmr_agent_phase(RMR_PHASE_WAITING);
+	uint64_t start = rmr_agent_now();
+	*gil = PY(PyGILState_Ensure)();
+	done->wait_gil_ns += rmr_agent_now() - start;
+	rmr_agent_phase(RMR_PHASE_RUNNING);
+	if (__atomic_load_n(&rmr_agent.cancelled, __ATOMIC_ACQUIRE)) {
+		rmr_agent_leave(*gil);
+		done->outcome = RMR_OUTCOME_CANCELLED;
+		return false;
+	}
+	return true;
+}
+
+void rmr_agent_leave(int gil)
+{
+	PY(PyGILState_Release)(gil);
+}
+
+bool rmr_agent_job_text(const struct rmr_job *job, struct rmr_job_text *ret)
+{
+	const char *at = rmr_agent.data, *end = at + rmr_agent.data_size;
+	struct rmr_job_text text = {.file = at};
+
+	for (uint32_t i = 0; i <= job->argc; i++) {
+		while (at < end && *at)
+			at++;
+		if (at == end)
+			return false;
+		at++;
+		if (i == 0)
+			text.arguments = at;
+	}
+	text.arguments_size = (size_t)(at - text.arguments);
+	text.source = at;
+	text.source_size = (size_t)(end - at);
+	*ret = text;
+	return true;
+}
+
+static void do_job(struct rmr_done *done)
+{
+	const struct rmr_job *job = &rmr_agent.job;
+	int gil;
+
+	switch (job->kind) {
+	case RMR_JOB_NOTHING:
+		if (rmr_agent_enter(&gil, done))
+			rmr_agent_leave(gil);
+		break;
+	case RMR_JOB_PYTHON:
+		rmr_python_run(job, done);
+		break;
+	case RMR_JOB_LIBRARY:
+		rmr_library_run(job, done);
+		break;
+	case RMR_JOB_HEAP_DUMP:
+		rmr_dump_run(job, done);
+		break;
+	default:
+		rmr_agent_error(done, EINVAL, "unknown job");
+	}
+}
+
+void rmr_agent_ring(void)
+{
+	__atomic_add_fetch(&rmr_agent.bell, 1, __ATOMIC_RELEASE);
+	rmr_sys(__NR_futex, &rmr_agent.bell, FUTEX_WAKE_PRIVATE, 2, 0, 0, 0);
+}
+
+static bool wait_for_job(void)
+{
+	for (;;) {
+		uint32_t bell = __atomic_load_n(&rmr_agent.bell, __ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&rmr_agent.job_ready, __ATOMIC_ACQUIRE))
+			return true;
+		if (__atomic_load_n(&rmr_agent.leaving, __ATOMIC_ACQUIRE))
+			return false;
+		rmr_sys(__NR_futex, &rmr_agent.bell, FUTEX_WAIT_PRIVATE, bell, 0, 0, 0);
+	}
+}
+
+static void work(void)
+{
+	while (wait_for_job()) {
+		struct rmr_done done = {.frame = {
+			.type = RMR_FRAME_DONE,
+			.number = rmr_agent.job.frame.number,
+		}};
+		do_job(&done);
+		if (rmr_agent.job_fd >= 0)
+			rmr_sys(__NR_close, rmr_agent.job_fd);
+		rmr_agent.job_fd = -1;
+		rmr_agent.data_size = 0;
+		rmr_agent_phase(RMR_PHASE_IDLE);
+		__atomic_store_n(&rmr_agent.cancelled, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&rmr_agent.job_ready, 0, __ATOMIC_RELEASE);
+		rmr_agent_ring();
+		rmr_agent_send(&done, sizeof(done));
+	}
+	rmr_agent_phase(RMR_PHASE_LEAVING);
+	rmr_python_forget();
+}
+
+// The monitor's stack lies in the image, so that nothing of it stays in the C library's cache of
+// stacks.
+static int start_monitor(unsigned long *monitor)
+{
+	const struct rmr_libc_api *libc = rmr_agent.libc;
+	int (*init)(void *) = (int (*)(void *))libc->pthread_attr_init;
+	int (*setstack)(void *, void *, size_t) =
+		(int (*)(void *, void *, size_t))libc->pthread_attr_setstack;
+	int (*destroy)(void *) = (int (*)(void *))libc->pthread_attr_destroy;
+	int (*create)(unsigned long *, void *, void *(*)(void *), void *) =
+		(int (*)(unsigned long *, void *, void *(*)(void *), void *))libc->pthread_create;
+	long attr[16]; // glibc: sizeof(pthread_attr_t) == 56 on x86_64 (bits/pthreadtypes-arch.h)
+
+	init(attr);
+	setstack(attr, monitor_stack, sizeof(monitor_stack));
+	int error = create(monitor, attr, rmr_monitor_main, 0);
+	destroy(attr);
+	return error;
+}
+
+EXPORT int rmr_agent_main(int fd, struct rmr_boot *boot, uint64_t image, uint64_t image_size);
+
+EXPORT int rmr_agent_main(int fd, struct rmr_boot *boot, uint64_t image, uint64_t image_size)
+{
+	int (*join)(unsigned long, void **) = (int (*)(unsigned long, void **))boot->libc.pthread_join;
+	unsigned long monitor;
+
+	rmr_agent.fd = fd;
+	rmr_agent.image = image;
+	rmr_agent.image_size = image_size;
+	rmr_agent.libc = &boot->libc;
+	rmr_agent.job_fd = -1;
+	rmr_agent_phase(RMR_PHASE_IDLE);
+	int error = start_monitor(&monitor);
+	if (error) {
+		// Out of threads (EAGAIN): say so in place of the first status, and go.
+		struct rmr_done done = {.frame = {.type = RMR_FRAME_DONE}};
+		rmr_agent_error(&done, error, "cannot start the monitor thread");
+		rmr_agent_send(&done, sizeof(done));
+		return error;
+	}
+	work();
+	join(monitor, 0);
+	if (rmr_agent.interrupter_made)
+		join(rmr_agent.interrupter, 0);
+	if (rmr_agent.data)
+		rmr_sys(__NR_munmap, rmr_agent.data, rmr_agent.data_room);
+	return 0;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The first code on the new thread P: position-independent, in 8 KB, no data of its own. It brings
+// the agent's image in, calls it, and is the last to leave.
+#include "inject/protocol.h"
+#include "payloads/freestanding.h"
+
+// The C library's headers give types and constants only; nothing of it is called.
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+
+// How long P waits for remora at each step before it leaves by itself.
+#define PATIENCE_S 2
+
+typedef int agent_main(int fd, struct rmr_boot *boot, uint64_t image, uint64_t image_size);
+
+static bool wait_readable(int fd)
+{
+	struct pollfd poll = {.fd = fd, .events = POLLIN};
+	struct timespec timeout = {.tv_sec = PATIENCE_S};
+
+	// With signal 33 open EINTR happens; ppoll has then counted the timeout down.
+	return rmr_sys_retry(__NR_ppoll, &poll, 1, &timeout, 0, 0) == 1 && (poll.revents & POLLIN);
+}
+
+static bool receive(int fd, uint32_t type, void *frame, size_t size)
+{
+	struct rmr_frame *head = frame;
+
+	return wait_readable(fd) &&
+	       rmr_sys_retry(__NR_recvfrom, fd, frame, size, 0, 0, 0) == (long)size &&
+	       head->type == type;
+}
+
+static void serve(struct rmr_boot *boot)
+{
+	int fd = boot->fd[0];
+	struct rmr_hello hello;
+	bool greeted = receive(fd, RMR_FRAME_HELLO, &hello, sizeof(hello)) &&
+		       hello.version == RMR_PROTOCOL_VERSION;
+
+	rmr_sys(__NR_close, boot->fd[1]);
+	if (!greeted)
+		return;
+
+	// Mapped executable and never writable; remora writes it through /proc/PID/mem.
+	long image = rmr_sys(__NR_mmap, 0, hello.image_size, PROT_READ | PROT_EXEC,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct rmr_mapped mapped = {.frame = {.type = RMR_FRAME_MAPPED}, .address = image};
+	rmr_sys_retry(__NR_sendto, fd, &mapped, sizeof(mapped), MSG_NOSIGNAL, 0, 0);
+	if (rmr_sys_failed(image))
+		return;
+	// A fork by the program while remora is here must not take the image along.
+	rmr_sys(__NR_madvise, image, hello.image_size, MADV_DONTFORK);
+
+	struct rmr_start start;
+	if (receive(fd, RMR_FRAME_START, &start, sizeof(start)) &&
+		start.data_offset <= hello.image_size && start.entry_offset < hello.image_size &&
+		!rmr_sys_failed(rmr_sys(__NR_mprotect, image + (long)start.data_offset,
+			hello.image_size - start.data_offset, PROT_READ | PROT_WRITE))) {
+		agent_main *enter = (agent_main *)(image + (long)start.entry_offset);
+		enter(fd, boot, (uint64_t)image, hello.image_size);
+	}
+	rmr_sys(__NR_munmap, image, hello.image_size);
+}
+
+/** All but the last act; returns the C library's munmap. */
+__attribute__((used)) static void *boot(char *region)
+{
+	struct rmr_boot *args = (struct rmr_boot *)(region + RMR_BOOT_OFFSET);
+	unsigned long (*self)(void) = (unsigned long (*)(void))args->libc.pthread_self;
+	int (*detach)(unsigned long) = (int (*)(unsigned long))args->libc.pthread_detach;
+	void *unmap = args->libc.munmap;
+
+	detach(self());
+	if (rmr_sys_failed(rmr_sys(__NR_mprotect, args, 4096, PROT_READ | PROT_WRITE)))
+		return unmap;
+	rmr_sys(__NR_madvise, region, RMR_BOOT_REGION, MADV_DONTFORK);
+	args->tid = (int32_t)rmr_sys(__NR_gettid);
+	long error = rmr_sys(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, args->fd);
+	args->error = (int32_t)error;
+	__atomic_store_n(&args->state, error < 0 ? RMR_BOOT_FAILED : RMR_BOOT_READY,
+		__ATOMIC_RELEASE);
+	if (rmr_sys_failed(error)) {
+		// remora reads the error in this page: leave it some time.
+		struct timespec pause = {.tv_nsec = 100000000};
+		rmr_sys(__NR_nanosleep, &pause, 0);
+		return unmap;
+	}
+	serve(args);
+	rmr_sys(__NR_close, args->fd[0]);
+	return unmap;
+}
+
+// `void *entry(void *region)`, at offset 0 of the region. The thread's last act is a jump to the C
+// library's munmap, which takes this code away and returns into the C library's thread start; a
+// call would return into nothing.
+__asm__(".section .text.entry,\"ax\",@progbits\n"
+	".globl rmr_boot_entry\n"
+	"rmr_boot_entry:\n"
+	"	push %rbx\n"
+	"	mov %rdi, %rbx\n"
+	"	call boot\n"
+	"	mov %rbx, %rdi\n"
+	"	mov $12288, %esi\n"
+	"	pop %rbx\n"
+	"	jmp *%rax\n"
+	".previous\n");
+_Static_assert(RMR_BOOT_REGION == 12288, "the size in rmr_boot_entry");

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The Python text that the agent compiles in the target, NUL-terminated.
+	.section .rodata
+	.globl rmr_runner_source
+	.hidden rmr_runner_source
+rmr_runner_source:
+	.incbin "runner.py"
+	.byte 0
+	.section .note.GNU-stack,"",@progbits

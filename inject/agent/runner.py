@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Runs one Python payload inside the target, on the agent's thread. The agent puts these names here:
+# stdout_head, stderr_head (bytes of a frame's start), descriptor (of the channel), filename,
+# arguments, source (bytes), names (the payload's namespace), echo (print a lone expression's value).
+# It calls begin(), execute(), end(), and reads outcome and status. Imports nothing that a Python
+# does not always have loaded; must run on 3.6 to 3.15.
+import sys
+import posix
+import _thread
+
+OK, FAILED, EXIT, INTERRUPTED = 0, 1, 2, 3  # enum rmr_outcome
+PIECE = 60000  # bytes in a frame, below RMR_FRAME_MAX
+
+outcome, status = INTERRUPTED, 0
+saved = None
+holders = [0, 0]  # reference counts of the two streams while only sys and we hold them
+kept = True  # somebody else holds a stream: then these globals must live on
+
+
+class Stream:
+    """Stands in for sys.stdout or sys.stderr while a payload runs.
+
+    What the payload's thread writes goes to remora, everything else where it went before. Pure
+    Python, and harmless when somebody keeps it.
+    """
+
+    def __init__(self, original, head):
+        self._original = original
+        self._head = head
+        self._thread = _thread.get_ident()
+        self._descriptor = descriptor
+        self._get_ident = _thread.get_ident
+        self._write = posix.write
+
+    def _is_ours(self):
+        return self._get_ident() == self._thread
+
+    def write(self, text):
+        if not self._is_ours():
+            return len(text) if self._original is None else self._original.write(text)
+        if not isinstance(text, str):
+            raise TypeError("write() argument must be str, not " + type(text).__name__)
+        self._send(text.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    def _send(self, data):
+        for start in range(0, len(data), 60000):
+            self._write(self._descriptor, self._head + data[start:start + 60000])
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def flush(self):
+        if not self._is_ours() and self._original is not None:
+            self._original.flush()
+
+    @property
+    def buffer(self):
+        return Buffer(self) if self._is_ours() else self._original.buffer
+
+    def isatty(self):
+        return False if self._is_ours() or self._original is None else self._original.isatty()
+
+    def __getattr__(self, name):
+        if self._original is None:
+            raise AttributeError(name)
+        return getattr(self._original, name)
+
+
+class Buffer:
+    """`buffer` of a Stream."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, data):
+        data = bytes(data)
+        if self._stream._is_ours():
+            self._stream._send(data)
+        return len(data)
+
+    def flush(self):
+        pass
+
+
+def file_line(name, number, cache):
+    if name not in cache:
+        if name == payload_name:
+            lines = payload_text.split("\n")
+        else:
+            try:
+                with open(name, "rb") as file:
+                    lines = file.read().decode("utf-8", "replace").split("\n")
+            except (OSError, ValueError):
+                lines = []
+        cache[name] = lines
+    lines = cache[name]
+    return lines[number - 1].strip() if number and 0 < number <= len(lines) else ""
+
+
+def stack_lines(traceback, cache):
+    lines, last, repeats = [], None, 0
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        entry = (code.co_filename, traceback.tb_lineno, code.co_name)
+        traceback = traceback.tb_next
+        if entry[0] == "<remora>":
+            continue
+        repeats = repeats + 1 if entry == last else 0
+        last = entry
+        if repeats < 3:
+            lines.append('  File "%s", line %s, in %s' % entry)
+            text = file_line(entry[0], entry[1], cache)
+            if text:
+                lines.append("    " + text)
+        elif repeats == 3:
+            lines.append("  [more of the same]")
+    return lines
+
+
+def class_name(cls):
+    module = getattr(cls, "__module__", None)
+    name = getattr(cls, "__qualname__", cls.__name__)
+    return name if module in ("builtins", "__main__", None) else "%s.%s" % (module, name)
+
+
+def exception_lines(exception):
+    lines = []
+    if isinstance(exception, SyntaxError) and exception.lineno:
+        lines.append('  File "%s", line %s' % (exception.filename, exception.lineno))
+        if exception.text:
+            text = exception.text.rstrip("\n")
+            bare = text.lstrip()
+            lines.append("    " + bare)
+            if exception.offset:
+                caret = max(exception.offset - 1 - (len(text) - len(bare)), 0)
+                lines.append("    " + " " * caret + "^")
+        text = exception.msg
+    else:
+        try:
+            text = str(exception)
+        except Exception:
+            text = "<exception str() failed>"
+    name = class_name(type(exception))
+    lines.append("%s: %s" % (name, text) if text else name)
+    notes = getattr(exception, "__notes__", None)
+    if isinstance(notes, (list, tuple)):
+        for note in notes:
+            lines += str(note).split("\n")
+    return lines
+
+
+def format_exception(exception):
+    chain, seen, cache = [], set(), {}
+    while exception is not None and id(exception) not in seen:
+        seen.add(id(exception))
+        between = None
+        if exception.__cause__ is not None:
+            following = exception.__cause__
+            between = "The above exception was the direct cause of the following exception:"
+        elif exception.__context__ is not None and not exception.__suppress_context__:
+            following = exception.__context__
+            between = "During handling of the above exception, another exception occurred:"
+        else:
+            following = None
+        lines = stack_lines(exception.__traceback__, cache)
+        if lines:
+            lines.insert(0, "Traceback (most recent call last):")
+        lines += exception_lines(exception)
+        group = getattr(exception, "exceptions", None)
+        if isinstance(group, tuple):
+            for member in group:
+                if isinstance(member, BaseException):
+                    lines += ["  | " + line for line in
+                              stack_lines(member.__traceback__, cache) + exception_lines(member)]
+        chain.append((lines, between))
+        exception = following
+    text = []
+    for lines, between in reversed(chain):
+        if text:
+            text += ["", between, ""]
+        text += lines
+    return "\n".join(text) + "\n"
+
+
+def threads_known():
+    threading = sys.modules.get("threading")
+    return getattr(threading, "_active", None) if threading is not None else None
+
+
+def begin():
+    global saved, payload_name, payload_text, was_known
+    payload_name = filename.decode("utf-8", "surrogateescape")
+    payload_text = source.decode("utf-8", "replace")
+    known = threads_known()
+    was_known = known is not None and _thread.get_ident() in known
+    if "__builtins__" not in names:
+        names["__builtins__"] = __builtins__
+        names["__name__"] = "__main__"
+        names["__doc__"] = None
+    names["__file__"] = payload_name
+    names["argv"] = [payload_name] + [
+        word.decode("utf-8", "surrogateescape") for word in arguments.split(b"\0")[:-1]]
+    saved = (sys.__dict__.get("stdout"), sys.__dict__.get("stderr"))
+    streams = (Stream(saved[0], stdout_head), Stream(saved[1], stderr_head))
+    saved += streams
+    sys.stdout, sys.stderr = streams
+
+
+def count_holders():
+    return [sys.getrefcount(saved[2]), sys.getrefcount(saved[3])]
+
+
+def run_source():
+    if echo:
+        try:
+            code = compile(source, payload_name, "eval", 0, True)
+        except SyntaxError:
+            pass
+        else:
+            value = eval(code, names)
+            if value is not None:
+                print(repr(value))
+            return
+    exec(compile(source, payload_name, "exec", 0, True), names)
+
+
+def execute():
+    global outcome, status
+    failure = None
+    holders[:] = count_holders()
+    try:
+        run_source()
+        outcome, status = OK, 0
+    except SystemExit as exception:
+        code = exception.code
+        if code is None:
+            code = 0
+        elif not isinstance(code, int):
+            saved[3].write(str(code) + "\n")
+            code = 1
+        outcome, status = EXIT, code & 0xff
+    except KeyboardInterrupt as exception:
+        outcome, failure = INTERRUPTED, exception
+    except BaseException as exception:
+        outcome, status, failure = FAILED, 1, exception
+    if failure is not None:
+        try:
+            saved[3].write(format_exception(failure))
+        except OSError:
+            pass  # remora is gone
+
+
+def end():
+    # Also after an interrupt that struck inside execute(): then outcome is still INTERRUPTED.
+    global kept
+    if saved is not None:
+        if sys.__dict__.get("stdout") is saved[2]:
+            sys.stdout = saved[0]
+        if sys.__dict__.get("stderr") is saved[3]:
+            sys.stderr = saved[1]
+        saved[2]._thread = saved[3]._thread = None
+        now = count_holders()
+        kept = now[0] >= holders[0] or now[1] >= holders[1]
+    known = threads_known()
+    ident = _thread.get_ident()
+    if known is not None and not was_known and ident in known:
+        # threading.current_thread() on a foreign thread leaves a dummy behind.
+        if type(known[ident]).__name__ == "_DummyThread":
+            del known[ident]

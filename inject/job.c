@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "attach/cleanup.h"
+#include "attach/log.h"
+#include "inject/session_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// How often the monitor is asked while a job runs.
+#define PING_MS 200
+// Bytes of a job in one frame.
+#define PIECE (RMR_FRAME_MAX - sizeof(struct rmr_frame))
+
+/** One wait for a job's end. */
+struct wait {
+	const struct rmr_run *run; /**< for its output; NULL for other jobs */
+	bool stop_at_twin;         /**< return when the twin says hello */
+	uint64_t start;            /**< all times: rmr_log_now() */
+	uint64_t heard;            /**< of the monitor */
+	uint64_t interrupted;      /**< 0 = not yet */
+	struct rmr_status status;
+	struct rmr_done done;
+};
+
+static uint64_t ms_since(uint64_t then)
+{
+	return (rmr_log_now() - then) / 1000000;
+}
+
+static struct rmr_error *send_control(struct rmr_session *session, uint32_t type)
+{
+	struct rmr_frame frame = {.type = type, .number = session->number};
+
+	return rmr_channel_send(&session->channel, &frame, sizeof(frame), -1, 1000);
+}
+
+static struct rmr_error *target_gone(struct rmr_session *session)
+{
+	struct rmr_error *err = rmr_target_check(session->target);
+
+	session->job_runs = false;
+	if (!err)
+		return rmr_error_create(RMR_E_TARGET, 0, "the agent in the target has ended");
+	rmr_error_destroy(err);
+	return rmr_error_create(RMR_E_TARGET, 0, "the target (PID %d) exited midway",
+		rmr_target_pid(session->target));
+}
+
+/** A frame of the job; *ended_ret says that the wait is over. */
+static struct rmr_error *handle_frame(struct rmr_session *session, struct wait *wait,
+	bool *ended_ret)
+{
+	struct rmr_channel *channel = &session->channel;
+	const struct rmr_frame *frame = (const struct rmr_frame *)channel->frame;
+
+	if (frame->type == RMR_FRAME_STATUS && channel->size == sizeof(wait->status)) {
+		memcpy(&wait->status, frame, sizeof(wait->status));
+		return NULL;
+	}
+	// Number 0: the agent itself has failed. Another number: a late answer.
+	if (frame->number != session->number && !(frame->type == RMR_FRAME_DONE && !frame->number))
+		return NULL;
+	switch (frame->type) {
+	case RMR_FRAME_STDOUT:
+	case RMR_FRAME_STDERR:
+		if (!wait->run || !wait->run->output)
+			return NULL;
+		return wait->run->output(wait->run->output_arg,
+			frame->type == RMR_FRAME_STDOUT ? 1 : 2, frame + 1,
+			channel->size - sizeof(*frame));
+	case RMR_FRAME_TWIN:
+		*ended_ret = wait->stop_at_twin && channel->frame_fd >= 0 &&
+			     channel->size == sizeof(struct rmr_twin_hello);
+		return NULL;
+	case RMR_FRAME_DONE:
+		if (channel->size != sizeof(wait->done))
+			break;
+		memcpy(&wait->done, frame, sizeof(wait->done));
+		wait->done.text[sizeof(wait->done.text) - 1] = 0;
+		session->job_runs = false;
+		if (wait->done.wait_gil_ns > session->cost.gil_wait_ns)
+			session->cost.gil_wait_ns = wait->done.wait_gil_ns;
+		if (wait->done.hold_gil_ns > session->cost.gil_hold_ns)
+			session->cost.gil_hold_ns = wait->done.hold_gil_ns;
+		*ended_ret = true;
+		return NULL;
+	default:
+		break;
+	}
+	return rmr_error_create(RMR_E_PROTOCOL, 0, "the agent sent a frame that makes no sense");
+}
+
+/** NULL while there is reason to wait on. */
+static struct rmr_error *check_deadlines(struct rmr_session *session, struct wait *wait)
+{
+	const struct rmr_timeouts *timeouts = &session->options.timeouts;
+	uint64_t in_phase = wait->status.since_ns / 1000000;
+	struct rmr_error *err;
+
+	if (wait->interrupted && ms_since(wait->interrupted) > session->options.interrupt_ms) {
+		err = rmr_error_create(RMR_E_INTERRUPTED, 0,
+			"interrupted, but the job in the target has not ended yet");
+		return rmr_error_hint(err, "it is told again and again to end, and the agent "
+					   "leaves then");
+	}
+	if (timeouts->silent_ms && ms_since(wait->heard) > timeouts->silent_ms) {
+		err = rmr_error_create(RMR_E_TIMEOUT, 0, "the agent gave no sign of life for %.1f s",
+			timeouts->silent_ms / 1e3);
+		return rmr_error_hint(err, "the target may be frozen or short of processor time");
+	}
+	if (wait->status.phase == RMR_PHASE_WAITING && timeouts->gil_ms &&
+		in_phase > timeouts->gil_ms) {
+		rmr_error_destroy(send_control(session, RMR_FRAME_CANCEL));
+		err = rmr_error_create(RMR_E_TIMEOUT, 0, "the GIL was not free within %.1f s",
+			timeouts->gil_ms / 1e3);
+		return rmr_error_hint(err, "C code in the target holds it; --timeout waits longer, "
+					   "0 for ever");
+	}
+	if (timeouts->job_ms && ms_since(wait->start) > timeouts->job_ms) {
+		rmr_error_destroy(send_control(session, RMR_FRAME_CANCEL));
+		return rmr_error_create(RMR_E_TIMEOUT, 0, "the job did not end within %.1f s",
+			timeouts->job_ms / 1e3);
+	}
+	return NULL;
+}
+
+static struct rmr_error *wait_for_job(struct rmr_session *session, struct wait *wait)
+{
+	bool ended = false;
+
+	wait->start = wait->heard = rmr_log_now();
+	while (!ended) {
+		enum rmr_channel_event event;
+		struct rmr_error *err = rmr_channel_receive(&session->channel, PING_MS,
+			!wait->interrupted, &event);
+		if (err)
+			return err;
+		switch (event) {
+		case RMR_CHANNEL_FRAME:
+			wait->heard = rmr_log_now();
+			err = handle_frame(session, wait, &ended);
+			// A job that prints without end must not outlive its time.
+			if (!err && !ended && session->options.timeouts.job_ms)
+				err = check_deadlines(session, wait);
+			break;
+		case RMR_CHANNEL_TIMEOUT:
+			err = check_deadlines(session, wait);
+			if (!err)
+				err = send_control(session, RMR_FRAME_PING);
+			break;
+		case RMR_CHANNEL_CANCEL:
+			rmr_log("interrupting the job");
+			wait->interrupted = rmr_log_now();
+			err = send_control(session, RMR_FRAME_CANCEL);
+			break;
+		case RMR_CHANNEL_CLOSED:
+			return target_gone(session);
+		}
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static const char *heap_failure(int status)
+{
+	switch (status) {
+	case RMR_HEAP_DUMP_BAD_LAYOUT:
+		return "the interpreter is laid out like no version that remora knows";
+	case RMR_HEAP_DUMP_COLLECTING:
+		return "a garbage collection in the target does not end";
+	case RMR_HEAP_DUMP_NO_MEMORY:
+		return "no memory for the walker in the target";
+	case RMR_HEAP_DUMP_CLOSED:
+		return "the dump was given up";
+	default:
+		return "the walker failed";
+	}
+}
+
+static struct rmr_error *twin_failure(int status)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return rmr_error_hint(rmr_error_create(RMR_E_TARGET, 0,
+				"the twin was killed (out of memory?)"),
+			"the target goes on; free memory or use --in-place");
+	if (WIFSIGNALED(status))
+		return rmr_error_create(RMR_E_TARGET, 0, "the twin died of signal %d",
+			WTERMSIG(status));
+	return rmr_error_create(RMR_E_TARGET, 0, "the twin could not be set up");
+}
+
+/** What a finished job means; NULL for those with a status of their own. */
+static struct rmr_error *outcome_error(const struct wait *wait)
+{
+	const struct rmr_done *done = &wait->done;
+
+	switch (done->outcome) {
+	case RMR_OUTCOME_OK:
+	case RMR_OUTCOME_EXIT:
+		return NULL;
+	case RMR_OUTCOME_FAILED:
+		return done->text[0] ? rmr_error_create(RMR_E_PAYLOAD, 0, "%s", done->text) : NULL;
+	case RMR_OUTCOME_INTERRUPTED:
+	case RMR_OUTCOME_CANCELLED:
+		return rmr_error_create(RMR_E_INTERRUPTED, 0, "interrupted");
+	case RMR_OUTCOME_NOT_READY:
+		return rmr_error_create(RMR_E_STATE, 0,
+			"the interpreter is not up: it starts or ends just now");
+	case RMR_OUTCOME_ERROR:
+		return rmr_error_create(RMR_E_TARGET, done->value, "in the target: %s", done->text);
+	case RMR_OUTCOME_HEAP:
+		return rmr_error_create(RMR_E_TARGET, 0, "%s", heap_failure(done->value));
+	case RMR_OUTCOME_TWIN_DIED:
+		return wait->interrupted ? rmr_error_create(RMR_E_INTERRUPTED, 0, "interrupted")
+					 : twin_failure(done->value);
+	default:
+		return rmr_error_create(RMR_E_PROTOCOL, 0, "the job ended in an unknown way");
+	}
+}
+
+static struct rmr_error *send_data(struct rmr_session *session, const void *bytes, size_t size)
+{
+	char frame[RMR_FRAME_MAX];
+	struct rmr_frame head = {.type = RMR_FRAME_JOB_DATA, .number = session->number};
+
+	memcpy(frame, &head, sizeof(head));
+	while (size) {
+		size_t piece = size < PIECE ? size : PIECE;
+		memcpy(frame + sizeof(head), bytes, piece);
+		struct rmr_error *err = rmr_channel_send(&session->channel, frame,
+			sizeof(head) + piece, -1, session->options.timeouts.silent_ms);
+		if (err)
+			return err;
+		bytes = (const char *)bytes + piece;
+		size -= piece;
+	}
+	return NULL;
+}
+
+static struct rmr_error *send_text(struct rmr_session *session, const struct rmr_run *run,
+	bool with_source, struct rmr_job *job)
+{
+	size_t size = strlen(run->name) + 1;
+	struct rmr_error *err = send_data(session, run->name, size);
+
+	for (unsigned i = 0; !err && i < run->argument_count; i++) {
+		size_t length = strlen(run->arguments[i]) + 1;
+		err = send_data(session, run->arguments[i], length);
+		size += length;
+	}
+	if (!err && with_source) {
+		err = send_data(session, run->bytes, run->size);
+		size += run->size;
+	}
+	job->data_size = size;
+	job->argc = run->argument_count;
+	return err;
+}
+
+static struct rmr_error *send_job(struct rmr_session *session, const struct rmr_job *job, int fd)
+{
+	session->job_runs = true;
+	rmr_log("job %u of kind %u", job->frame.number, job->kind);
+	return rmr_channel_send(&session->channel, job, sizeof(*job), fd,
+		session->options.timeouts.silent_ms);
+}
+
+static struct rmr_error *library_file(const struct rmr_run *run, int *ret)
+{
+	_rmr_close_ int fd = memfd_create("remora-payload", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return rmr_error_create(RMR_E_OS, errno, "cannot make a memory file");
+	for (size_t done = 0; done < run->size;) {
+		ssize_t n = write(fd, (const char *)run->bytes + done, run->size - done);
+		if (n < 0)
+			return rmr_error_create(RMR_E_OS, errno, "cannot copy the payload");
+		done += (size_t)n;
+	}
+	*ret = rmr_take_fd(fd);
+	return NULL;
+}
+
+struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_run *run,
+	int *status_ret)
+{
+	struct rmr_job job = {
+		.frame = {.type = RMR_FRAME_JOB, .number = ++session->number},
+		.kind = run->kind == RMR_RUN_PYTHON ? RMR_JOB_PYTHON : RMR_JOB_LIBRARY,
+		.flags = run->keep_names ? RMR_JOB_KEEP_NAMES : 0,
+	};
+	_rmr_close_ int fd = -1;
+	struct rmr_error *err = NULL;
+
+	if (run->argument_count > 256)
+		return rmr_error_create(RMR_E_USAGE, 0, "more than 256 arguments");
+	if (run->size > RMR_JOB_MAX / 2)
+		return rmr_error_create(RMR_E_INPUT, 0, "the payload is larger than %u MB",
+			RMR_JOB_MAX / 2 >> 20);
+	if (run->kind == RMR_RUN_LIBRARY)
+		err = library_file(run, &fd);
+	if (!err)
+		err = send_text(session, run, run->kind == RMR_RUN_PYTHON, &job);
+	if (!err)
+		err = send_job(session, &job, fd);
+	struct wait wait = {.run = run};
+	if (!err)
+		err = wait_for_job(session, &wait);
+	if (!err)
+		err = outcome_error(&wait);
+	if (err)
+		return err;
+	*status_ret = wait.done.outcome == RMR_OUTCOME_FAILED ? 1 : wait.done.value;
+	return NULL;
+}
+
+/** The first that the kernel ends when memory runs out is the twin. */
+static void mark_twin(struct rmr_session *session, pid_t inner)
+{
+	pid_t outer;
+	char path[64];
+	struct rmr_error *err = rmr_target_outer_pid(session->target, inner, &outer);
+
+	if (err) {
+		rmr_log("twin %d: %s", inner, err->message);
+		rmr_error_destroy(err);
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", outer);
+	_rmr_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "1000", 4) != 4)
+		rmr_log("twin %d: cannot set oom_score_adj: %s", outer, strerror(errno));
+	rmr_log("the twin is PID %d", outer);
+}
+
+struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
+	const struct rmr_session_dump *dump, int ring_fd, int *peer_fd_ret)
+{
+	struct rmr_job job = {
+		.frame = {.type = RMR_FRAME_JOB, .number = ++session->number},
+		.kind = RMR_JOB_HEAP_DUMP,
+		.flags = dump->in_place ? RMR_JOB_IN_PLACE : 0,
+		.heap = {.values = dump->values,
+			.version_hex = rmr_target_python(session->target)->hex},
+	};
+	struct rmr_error *err = send_job(session, &job, dump->in_place ? ring_fd : -1);
+
+	if (err)
+		return err;
+	if (dump->in_place) {
+		*peer_fd_ret = -1;
+		return NULL;
+	}
+	struct wait wait = {.stop_at_twin = true};
+	err = wait_for_job(session, &wait);
+	if (!err && !session->job_runs)
+		err = outcome_error(&wait);
+	if (err)
+		return err;
+	if (!session->job_runs)
+		return rmr_error_create(RMR_E_PROTOCOL, 0, "the dump ended before it began");
+	session->twin_fd = rmr_take_fd(session->channel.frame_fd);
+	mark_twin(session, ((struct rmr_twin_hello *)session->channel.frame)->pid);
+	struct rmr_channel to_twin = {.fd = session->twin_fd};
+	struct rmr_frame go = {.type = RMR_FRAME_GO, .number = session->number};
+	err = rmr_channel_send(&to_twin, &go, sizeof(go), ring_fd, 1000);
+	if (!err)
+		*peer_fd_ret = session->twin_fd;
+	return err;
+}
+
+struct rmr_error *rmr_session_dump_finish(struct rmr_session *session)
+{
+	struct wait wait = {0};
+	struct rmr_error *err = wait_for_job(session, &wait);
+
+	if (session->twin_fd >= 0)
+		close(rmr_take_fd(session->twin_fd));
+	return err ? err : outcome_error(&wait);
+}

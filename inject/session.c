@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "inject/session.h"
+
+#include "attach/cleanup.h"
+#include "attach/log.h"
+#include "inject/agent/agent.h"
+#include "inject/agent_image.h"
+#include "inject/session_internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+// How long a new thread may take before remora looks whether its maker is stuck.
+#define START_MS 500
+// How long the agent may take to leave when it has nothing to do.
+#define LEAVE_MS 2000
+
+void rmr_timeouts_default(struct rmr_timeouts *timeouts, double seconds)
+{
+	*timeouts = (struct rmr_timeouts){.attach_ms = 5000, .gil_ms = 5000, .silent_ms = 5000};
+	if (seconds < 0)
+		return;
+	unsigned ms = seconds * 1000 > 4e9 ? 0 : (unsigned)(seconds * 1000 + 0.999);
+	*timeouts = (struct rmr_timeouts){
+		.attach_ms = ms, .gil_ms = ms, .silent_ms = ms, .job_ms = ms};
+}
+
+static void pause_us(unsigned us)
+{
+	struct timespec ts = {.tv_nsec = us * 1000L};
+
+	nanosleep(&ts, NULL);
+}
+
+static struct rmr_error *fill_libc(const struct rmr_target *target, struct rmr_libc_api *ret)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+		bool needed;
+	} functions[] = {
+#define FUNCTION(name, needed) {#name, offsetof(struct rmr_libc_api, name), needed}
+		FUNCTION(pthread_self, true),
+		FUNCTION(pthread_detach, true),
+		FUNCTION(pthread_create, true),
+		FUNCTION(pthread_join, true),
+		FUNCTION(pthread_attr_init, true),
+		FUNCTION(pthread_attr_setstack, true),
+		FUNCTION(pthread_attr_destroy, true),
+		FUNCTION(munmap, true),
+		FUNCTION(dlopen, false),
+		FUNCTION(dlsym, false),
+		FUNCTION(dlclose, false),
+		FUNCTION(dlerror, false),
+#undef FUNCTION
+	};
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+		rmr_addr_t address = rmr_target_symbol(target, functions[i].name);
+		if (!address && functions[i].needed)
+			return rmr_error_create(RMR_E_UNSUPPORTED, 0,
+				"the target's C library has no %s", functions[i].name);
+		memcpy((char *)ret + functions[i].offset, &address, sizeof(address));
+	}
+	return NULL;
+}
+
+static struct rmr_error *fill_python(const struct rmr_target *target, struct rmr_python_api *ret)
+{
+	static const struct {
+		const char *name;
+		bool needed;
+	} symbols[] = {
+#define SYMBOL(name, needed) {#name, needed},
+		RMR_PYTHON_API(SYMBOL)
+#undef SYMBOL
+	};
+
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
+		rmr_addr_t address = rmr_target_symbol(target, symbols[i].name);
+		if (!address && symbols[i].needed)
+			return rmr_error_create(RMR_E_UNSUPPORTED, 0,
+				"the target's interpreter does not export %s", symbols[i].name);
+		memcpy((char *)ret + i * sizeof(void *), &address, sizeof(address));
+	}
+	return NULL;
+}
+
+static struct rmr_error *spawn_boot(struct rmr_session *session)
+{
+	unsigned char region[RMR_BOOT_OFFSET + sizeof(struct rmr_boot)] = {0};
+	struct rmr_boot boot = {.state = RMR_BOOT_NEW};
+	struct rmr_error *err = fill_libc(session->target, &boot.libc);
+
+	if (err)
+		return err;
+	memcpy(region, rmr_boot_bytes, (size_t)(rmr_boot_bytes_end - rmr_boot_bytes));
+	memcpy(region + RMR_BOOT_OFFSET, &boot, sizeof(boot));
+	struct rmr_spawn_request request = {
+		.image = region,
+		.image_size = sizeof(region),
+		.region_size = RMR_BOOT_REGION,
+		.stub_offset = RMR_BOOT_STUB_OFFSET,
+		.entry_offset = 0,
+		.timeout_ms = session->options.timeouts.attach_ms,
+	};
+	err = rmr_spawn(session->target, &request, &session->spawned);
+	session->cost.stop_ns = session->spawned.stop_ns;
+	session->cost.tries = session->spawned.tries;
+	return err;
+}
+
+/** The new thread did not start: its maker may wait for a lock that it holds itself. */
+static struct rmr_error *did_not_start(struct rmr_session *session)
+{
+	bool rescued = false;
+	struct rmr_error *err = rmr_spawn_rescue(session->target, &session->spawned, &rescued);
+
+	if (err)
+		return err;
+	err = rmr_error_create(RMR_E_TIMEOUT, 0, "the agent's thread did not start");
+	if (rescued)
+		err = rmr_error_context(err, "the borrowed thread had to be freed from a lock");
+	return rmr_error_hint(err, "a thread limit (pids.max, RLIMIT_NPROC) may be reached in the target");
+}
+
+/** Waits until the new thread has made its socket; takes remora's end of it. */
+static struct rmr_error *meet_boot(struct rmr_session *session)
+{
+	rmr_addr_t address = session->spawned.region + RMR_BOOT_OFFSET;
+	uint64_t end = rmr_log_now() + START_MS * 1000000ull;
+	struct rmr_boot boot;
+
+	for (unsigned us = 20;; us = us < 1000 ? us + us / 4 : 1000) {
+		struct rmr_error *err = rmr_target_read(session->target, address, &boot,
+			offsetof(struct rmr_boot, libc));
+		if (err)
+			return rmr_error_context(err, "the agent's thread has left again");
+		if (__atomic_load_n(&boot.state, __ATOMIC_ACQUIRE) != RMR_BOOT_NEW)
+			break;
+		if (rmr_log_now() > end)
+			return did_not_start(session);
+		pause_us(us);
+	}
+	if (boot.state != RMR_BOOT_READY)
+		return rmr_error_create(RMR_E_TARGET, -boot.error, "no socket in the target");
+	session->tid = boot.tid;
+	int fd = (int)syscall(SYS_pidfd_getfd, rmr_target_pidfd(session->target), boot.fd[1], 0);
+	if (fd < 0)
+		return rmr_error_create(errno == ENOSYS ? RMR_E_UNSUPPORTED : RMR_E_TARGET, errno,
+			"cannot take the agent's socket");
+	session->channel.fd = fd;
+	rmr_log("the agent's thread %d runs, region %#llx", boot.tid,
+		(unsigned long long)session->spawned.region);
+	return NULL;
+}
+
+static struct rmr_error *expect_frame(struct rmr_session *session, uint32_t type, size_t size)
+{
+	enum rmr_channel_event event;
+	struct rmr_error *err = rmr_channel_receive(&session->channel,
+		session->options.timeouts.attach_ms, true, &event);
+
+	if (err)
+		return err;
+	switch (event) {
+	case RMR_CHANNEL_FRAME:
+		break;
+	case RMR_CHANNEL_TIMEOUT:
+		return rmr_error_create(RMR_E_TIMEOUT, 0, "the agent does not answer");
+	case RMR_CHANNEL_CANCEL:
+		return rmr_error_create(RMR_E_INTERRUPTED, 0, "interrupted");
+	case RMR_CHANNEL_CLOSED:
+		return rmr_error_create(RMR_E_TARGET, 0, "the target ended during the attach");
+	}
+	if (((struct rmr_frame *)session->channel.frame)->type != type ||
+		session->channel.size != size)
+		return rmr_error_create(RMR_E_PROTOCOL, 0, "the agent gave an unexpected answer");
+	return NULL;
+}
+
+static struct rmr_error *write_image(struct rmr_session *session, struct rmr_agent_image *image,
+	rmr_addr_t address)
+{
+	size_t config;
+	struct rmr_error *err = rmr_agent_image_relocate(image, address);
+
+	if (!err)
+		err = rmr_agent_image_symbol(image, "rmr_agent_config", &config);
+	if (err)
+		return err;
+	struct rmr_agent_config *place = (struct rmr_agent_config *)(image->bytes + config);
+	place->version_hex = rmr_target_python(session->target)->hex;
+	err = fill_python(session->target, &place->python);
+	if (err)
+		return err;
+	return rmr_target_write(session->target, address, image->bytes, image->filled);
+}
+
+/** HELLO, the image, START: afterwards the agent runs. */
+static struct rmr_error *start_agent(struct rmr_session *session, struct rmr_agent_image *image)
+{
+	struct rmr_channel *channel = &session->channel;
+	struct rmr_hello hello = {.frame = {.type = RMR_FRAME_HELLO},
+		.version = RMR_PROTOCOL_VERSION, .image_size = image->size};
+	struct rmr_error *err = rmr_channel_send(channel, &hello, sizeof(hello), -1, 1000);
+
+	if (!err)
+		err = expect_frame(session, RMR_FRAME_MAPPED, sizeof(struct rmr_mapped));
+	if (err)
+		return err;
+	int64_t address = ((struct rmr_mapped *)channel->frame)->address;
+	if (address < 0 && address >= -4095)
+		return rmr_error_create(RMR_E_TARGET, (int)-address,
+			"cannot map the agent in the target");
+	size_t entry;
+	err = rmr_agent_image_symbol(image, "rmr_agent_main", &entry);
+	if (!err)
+		err = write_image(session, image, (rmr_addr_t)address);
+	if (err)
+		return err;
+	struct rmr_start start = {.frame = {.type = RMR_FRAME_START},
+		.data_offset = image->data_offset, .entry_offset = entry};
+	rmr_log("the agent stands at %#llx, %zu bytes", (unsigned long long)address, image->filled);
+	return rmr_channel_send(channel, &start, sizeof(start), -1, 1000);
+}
+
+static struct rmr_error *attach(struct rmr_session *session)
+{
+	struct rmr_agent_image image __attribute__((cleanup(rmr_agent_image_destroy))) = {0};
+	struct rmr_error *err = rmr_agent_image_create(&image);
+
+	if (!err)
+		err = rmr_spawn_init_threads(session->target,
+			session->options.timeouts.attach_ms);
+	if (!err)
+		err = spawn_boot(session);
+	if (!err)
+		err = meet_boot(session);
+	if (!err)
+		err = start_agent(session, &image);
+	return err;
+}
+
+struct rmr_error *rmr_session_open(pid_t pid, const struct rmr_session_options *options,
+	struct rmr_session **ret)
+{
+	struct rmr_session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return &rmr_enomem;
+	session->options = *options;
+	session->twin_fd = -1;
+	session->channel.fd = session->channel.frame_fd = -1;
+	session->channel.cancel_fd = options->cancel_fd;
+	struct rmr_error *err = rmr_target_open(pid, &session->target);
+	if (!err) {
+		session->channel.pidfd = rmr_target_pidfd(session->target);
+		err = attach(session);
+	}
+	if (err) {
+		// The error that matters is the first one.
+		rmr_error_destroy(rmr_session_close(session));
+		return err;
+	}
+	*ret = session;
+	return NULL;
+}
+
+/** Waits until the agent's thread has gone. False if it is still there after @p ms. */
+static bool wait_gone(struct rmr_session *session, unsigned ms)
+{
+	uint64_t end = rmr_log_now() + ms * 1000000ull;
+
+	for (unsigned us = 20;; us = us < 2000 ? us + us / 4 : 2000) {
+		if (!rmr_target_has_thread(session->target, session->tid))
+			return true;
+		struct rmr_error *err = rmr_target_check(session->target);
+		if (err) {
+			rmr_error_destroy(err);
+			return true;
+		}
+		if (rmr_log_now() > end)
+			return false;
+		pause_us(us);
+	}
+}
+
+static struct rmr_error *say_goodbye(struct rmr_session *session)
+{
+	struct rmr_frame leave = {.type = RMR_FRAME_LEAVE};
+	enum rmr_channel_event event = RMR_CHANNEL_FRAME;
+	struct rmr_error *err =
+		rmr_channel_send(&session->channel, &leave, sizeof(leave), -1, 100);
+
+	// The agent closes its end just before it unmaps itself; frames still on their way are late.
+	uint64_t end = rmr_log_now() + LEAVE_MS * 1000000ull;
+	while (!err && event == RMR_CHANNEL_FRAME && rmr_log_now() < end)
+		err = rmr_channel_receive(&session->channel, LEAVE_MS, false, &event);
+	rmr_error_destroy(err);
+	close(rmr_take_fd(session->channel.fd));
+	if (wait_gone(session, LEAVE_MS)) {
+		rmr_log("the agent has left");
+		return NULL;
+	}
+	err = rmr_error_create(RMR_E_TIMEOUT, 0, "the agent cannot leave the target yet");
+	return rmr_error_hint(err, "it waits for the GIL or for the payload's end, and leaves by "
+				   "itself as soon as it can");
+}
+
+struct rmr_error *rmr_session_close(struct rmr_session *session)
+{
+	struct rmr_error *err = NULL;
+
+	if (!session)
+		return NULL;
+	if (session->twin_fd >= 0)
+		close(session->twin_fd);
+	if (session->channel.fd >= 0)
+		err = say_goodbye(session);
+	if (session->channel.frame_fd >= 0)
+		close(session->channel.frame_fd);
+	rmr_target_close(session->target);
+	free(session);
+	return err;
+}
+
+const struct rmr_target *rmr_session_target(const struct rmr_session *session)
+{
+	return session->target;
+}
+
+void rmr_session_cost(const struct rmr_session *session, struct rmr_session_cost *ret)
+{
+	*ret = session->cost;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/** @file  What session.c and job.c share. */
+#ifndef RMR_INJECT_SESSION_INTERNAL_H
+#define RMR_INJECT_SESSION_INTERNAL_H
+
+#include "attach/spawn.h"
+#include "inject/channel.h"
+#include "inject/session.h"
+
+struct rmr_session {
+	struct rmr_target *target;
+	struct rmr_session_options options;
+	struct rmr_spawn_result spawned;
+	struct rmr_session_cost cost;
+	struct rmr_channel channel;
+	pid_t tid;        /**< of the agent's thread, in the target's PID namespace */
+	uint32_t number;  /**< of the last job */
+	bool job_runs;    /**< no DONE came yet for that job */
+	int twin_fd;      /**< the twin's socket, or -1 */
+};
+
+#endif
