@@ -8,14 +8,9 @@
 #define RMR_ATTACH_TARGET_H
 
 #include "attach/error.h"
+#include "attach/types.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
-
-/** An address in a target, never a pointer of ours. 0 = none. */
-typedef uint64_t rmr_addr_t;
 
 /** The interpreter behind a PID, as its own memory tells. */
 struct rmr_python {

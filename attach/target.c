@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "attach/target.h"
+
+#include "attach/cleanup.h"
+#include "attach/diagnose.h"
+#include "attach/log.h"
+#include "attach/target_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+static const char proc[] = "/proc";
+
+static struct rmr_error *gone(pid_t pid)
+{
+	struct rmr_error *err = rmr_error_create(RMR_E_GONE, 0, "no process %d", (int)pid);
+
+	return rmr_error_hint(err, "`remora ps` lists the Python processes");
+}
+
+static struct rmr_error *check_status(const struct rmr_status *status, pid_t pid)
+{
+	struct rmr_error *err;
+
+	if (status->tgid && status->tgid != pid) {
+		err = rmr_error_create(RMR_E_GONE, 0, "%d is a thread of process %d", (int)pid,
+				       (int)status->tgid);
+		return rmr_error_hint(err, "use %d", (int)status->tgid);
+	}
+	if (status->state == 'Z' || status->state == 'X')
+		return rmr_error_create(RMR_E_STATE, 0, "process %d (%s) has exited: it is a zombie",
+					(int)pid, status->name);
+	if (status->tracer)
+		return rmr_diagnose_traced(proc, pid, status->tracer);
+	if (status->state == 'T' || status->state == 't') {
+		err = rmr_error_create(RMR_E_STATE, 0, "process %d (%s) is stopped", (int)pid,
+				       status->name);
+		return rmr_error_hint(err, "continue it with: kill -CONT %d", (int)pid);
+	}
+	if (!status->has_memory)
+		return rmr_error_create(RMR_E_NOT_PYTHON, 0, "process %d (%s) is a kernel thread",
+					(int)pid, status->name);
+	return NULL;
+}
+
+static bool is_same_file(const struct rmr_map *a, const struct rmr_map *b)
+{
+	return a->inode == b->inode && a->major == b->major && a->minor == b->minor;
+}
+
+/*
+ * A file's first page starts a module; what follows of the same file belongs to it. A writable
+ * first page is the data of a file so small that all its segments share that page.
+ */
+static struct rmr_error *list_modules(struct rmr_target *target)
+{
+	struct rmr_module *module = NULL;
+
+	target->modules = calloc(target->maps.count + 1, sizeof(*target->modules));
+	if (!target->modules)
+		return &rmr_enomem;
+	for (size_t i = 0; i < target->maps.count; i++) {
+		const struct rmr_map *map = &target->maps.maps[i];
+		bool vdso = strcmp(map->path, "[vdso]") == 0;
+		bool known = module && map->inode && is_same_file(module->map, map);
+		if (vdso || (map->inode && map->offset == 0 && (map->flags & RMR_MAP_READ) &&
+			     !(known && (map->flags & RMR_MAP_WRITE)))) {
+			module = &target->modules[target->module_count++];
+			module->start = map->start;
+			module->map = map;
+		} else if (!known) {
+			continue;
+		}
+		module->end = map->end;
+		module->executable |= (map->flags & RMR_MAP_EXEC) != 0;
+	}
+	return NULL;
+}
+
+const struct rmr_image *rmr_target_image(const struct rmr_target *target, struct rmr_module *module)
+{
+	if (module->image || module->unreadable)
+		return module->image;
+	struct rmr_error *err = rmr_image_create(rmr_target_reader, (void *)target, module->start,
+						 &module->image);
+	if (err) {
+		module->unreadable = true;
+		rmr_error_destroy(err);
+	}
+	return module->image;
+}
+
+struct rmr_module *rmr_target_module(const struct rmr_target *target, rmr_addr_t address)
+{
+	size_t low = 0, high = target->module_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (target->modules[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || address >= target->modules[low - 1].end)
+		return NULL;
+	return &target->modules[low - 1];
+}
+
+/* "libc.so.6" or "libc-2.31.so" */
+static bool is_library(const struct rmr_module *module, const char *name)
+{
+	const char *base = rmr_maps_basename(module->map);
+	size_t size = strlen(name);
+
+	return module->executable && strncmp(base, name, size) == 0 &&
+	       (strncmp(base + size, ".so.", 4) == 0 || strncmp(base + size, "-2.", 3) == 0);
+}
+
+static struct rmr_error *find_libc(struct rmr_target *target)
+{
+	bool musl = false;
+	struct rmr_error *err;
+
+	for (size_t i = 0; i < target->module_count; i++) {
+		struct rmr_module *module = &target->modules[i];
+		musl |= strstr(rmr_maps_basename(module->map), "musl") != NULL;
+		if (!target->libc && is_library(module, "libc"))
+			target->libc = module;
+		else if (!target->libc_parts[0] && is_library(module, "libpthread"))
+			target->libc_parts[0] = module;
+		else if (!target->libc_parts[1] && is_library(module, "libdl"))
+			target->libc_parts[1] = module;
+	}
+	if (rmr_target_libc_symbol(target, "__libc_start_main", NULL) &&
+	    rmr_target_libc_symbol(target, "pthread_create", NULL))
+		return NULL;
+	err = rmr_error_create(RMR_E_UNSUPPORTED, 0, "process %d %s", (int)target->pid,
+			       musl ? "runs on musl, not on the GNU C library"
+				    : "has no GNU C library with threads (static, or not glibc)");
+	return rmr_error_hint(err, "remora needs a dynamically linked glibc in the target");
+}
+
+static struct rmr_error *open_files(struct rmr_target *target)
+{
+	char path[RMR_PROCFS_PATH];
+	_rmr_free_ char *text = NULL;
+	size_t size;
+
+	int errnum = rmr_procfs_read(proc, target->pid, "maps", &text, &size);
+	if (errnum == ENOMEM)
+		return &rmr_enomem;
+	if (errnum)
+		return rmr_diagnose_attach(proc, target->pid, RMR_DIAGNOSE_READ, errnum);
+	snprintf(path, sizeof(path), "%s/%d/mem", proc, (int)target->pid);
+	target->memory = open(path, O_RDWR | O_CLOEXEC);
+	if (target->memory < 0)
+		return rmr_diagnose_attach(proc, target->pid, RMR_DIAGNOSE_READ, errno);
+	return rmr_maps_init(&target->maps, text, size);
+}
+
+static struct rmr_error *open_pidfd(struct rmr_target *target)
+{
+	target->pidfd = (int)syscall(SYS_pidfd_open, target->pid, 0);
+	if (target->pidfd >= 0)
+		return NULL;
+	if (errno == ENOSYS)
+		return rmr_error_hint(rmr_error_create(RMR_E_UNSUPPORTED, 0,
+						       "this kernel has no pidfd_open"),
+				      "remora needs Linux 5.6 or newer");
+	if (errno != ESRCH && errno != EINVAL && errno != ENOENT)
+		return rmr_error_create(RMR_E_OS, errno, "cannot open process %d", (int)target->pid);
+	/* A thread's id is EINVAL or ENOENT. */
+	struct rmr_status status;
+	if (!rmr_status_read(proc, target->pid, &status)) {
+		struct rmr_error *err = check_status(&status, target->pid);
+		if (err)
+			return err;
+	}
+	return gone(target->pid);
+}
+
+static struct rmr_error *open_target(struct rmr_target *target)
+{
+	struct rmr_status status;
+
+	if (target->pid <= 0)
+		return gone(target->pid);
+	struct rmr_error *err = open_pidfd(target);
+	if (err)
+		return err;
+	if (rmr_status_read(proc, target->pid, &status))
+		return gone(target->pid);
+	err = check_status(&status, target->pid);
+	if (err)
+		return err;
+	target->inner = status.depth ? status.inner : target->pid;
+	target->nested = status.depth > 1;
+	err = open_files(target);
+	if (!err)
+		err = list_modules(target);
+	if (!err)
+		err = rmr_python_find(target);
+	if (!err)
+		err = find_libc(target);
+	if (!err)
+		err = rmr_target_check(target);
+	return err;
+}
+
+struct rmr_error *rmr_target_open(pid_t pid, struct rmr_target **ret)
+{
+	struct rmr_target *target = calloc(1, sizeof(*target));
+
+	if (!target)
+		return &rmr_enomem;
+	target->pid = pid;
+	target->pidfd = -1;
+	target->memory = -1;
+	struct rmr_error *err = open_target(target);
+	if (err) {
+		/* A process that exits while it is opened fails in odd ways. */
+		struct rmr_error *now = target->pidfd >= 0 ? rmr_target_check(target) : NULL;
+		rmr_target_close(target);
+		if (now && err->code != RMR_E_STATE) {
+			rmr_error_destroy(err);
+			return now;
+		}
+		rmr_error_destroy(now);
+		return err;
+	}
+	rmr_log("process %d: Python %s%s in %s, %zu files mapped", (int)pid, target->python.version,
+		target->python.debug ? " (debug)" : "", target->python.file, target->module_count);
+	*ret = target;
+	return NULL;
+}
+
+void rmr_target_close(struct rmr_target *target)
+{
+	if (!target)
+		return;
+	for (size_t i = 0; i < target->module_count; i++)
+		rmr_image_destroy(target->modules[i].image);
+	free(target->modules);
+	rmr_maps_deinit(&target->maps);
+	if (target->memory >= 0)
+		close(target->memory);
+	if (target->pidfd >= 0)
+		close(target->pidfd);
+	free(target);
+}
+
+pid_t rmr_target_pid(const struct rmr_target *target)
+{
+	return target->pid;
+}
+
+int rmr_target_pidfd(const struct rmr_target *target)
+{
+	return target->pidfd;
+}
+
+const struct rmr_python *rmr_target_python(const struct rmr_target *target)
+{
+	return &target->python;
+}
+
+rmr_addr_t rmr_target_libc_symbol(const struct rmr_target *target, const char *name,
+				  uint64_t *size_ret)
+{
+	struct rmr_module *const modules[] = {target->libc, target->libc_parts[0],
+					      target->libc_parts[1]};
+
+	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
+		const struct rmr_image *image =
+			modules[i] ? rmr_target_image(target, modules[i]) : NULL;
+		rmr_addr_t address = image ? rmr_image_symbol(image, name, size_ret) : 0;
+		if (address)
+			return address;
+	}
+	return 0;
+}
+
+rmr_addr_t rmr_target_symbol(const struct rmr_target *target, const char *name)
+{
+	if (strncmp(name, "Py", 2) == 0 || strncmp(name, "_Py", 3) == 0)
+		return rmr_image_symbol(target->interpreter->image, name, NULL);
+	return rmr_target_libc_symbol(target, name, NULL);
+}
+
+size_t rmr_target_read_some(const struct rmr_target *target, rmr_addr_t address, void *buffer,
+			    size_t size)
+{
+	size_t done = 0;
+
+	while (done < size && address + done <= INT64_MAX) {
+		ssize_t n = pread(target->memory, (char *)buffer + done, size - done,
+				  (off_t)(address + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	return done;
+}
+
+bool rmr_target_reader(void *context, rmr_addr_t address, void *buffer, size_t size)
+{
+	return rmr_target_read_some(context, address, buffer, size) == size;
+}
+
+struct rmr_error *rmr_target_read(const struct rmr_target *target, rmr_addr_t address, void *buffer,
+				  size_t size)
+{
+	if (rmr_target_read_some(target, address, buffer, size) == size)
+		return NULL;
+	struct rmr_error *err = rmr_target_check(target);
+	return err ? err
+		   : rmr_error_create(RMR_E_TARGET, 0,
+				      "cannot read %zu bytes at 0x%" PRIx64 " of process %d", size,
+				      address, (int)target->pid);
+}
+
+struct rmr_error *rmr_target_write(const struct rmr_target *target, rmr_addr_t address,
+				   const void *bytes, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size && address + done <= INT64_MAX) {
+		ssize_t n = pwrite(target->memory, (const char *)bytes + done, size - done,
+				   (off_t)(address + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	if (done == size)
+		return NULL;
+	struct rmr_error *err = rmr_target_check(target);
+	return err ? err
+		   : rmr_error_create(RMR_E_TARGET, 0,
+				      "cannot write %zu bytes at 0x%" PRIx64 " of process %d", size,
+				      address, (int)target->pid);
+}
+
+struct rmr_error *rmr_target_check(const struct rmr_target *target)
+{
+	struct pollfd poller = {.fd = target->pidfd, .events = POLLIN};
+	int n;
+
+	do
+		n = poll(&poller, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return NULL;
+	return rmr_error_create(RMR_E_GONE, 0, "process %d has exited", (int)target->pid);
+}
+
+bool rmr_target_has_thread(const struct rmr_target *target, pid_t inner)
+{
+	char path[RMR_PROCFS_PATH];
+	struct rmr_status status;
+
+	if (!target->nested) {
+		snprintf(path, sizeof(path), "%s/%d/task/%d", proc, (int)target->pid, (int)inner);
+		return access(path, F_OK) == 0;
+	}
+	_rmr_free_ pid_t *tids = NULL;
+	size_t count;
+	if (rmr_procfs_threads(proc, target->pid, &tids, &count))
+		return false;
+	for (size_t i = count; i-- > 0;) {
+		if (!rmr_status_read_task(proc, target->pid, tids[i], &status) &&
+		    status.inner == inner)
+			return true;
+	}
+	return false;
+}
+
+/* True if @p pid is called @p inner in the PID namespace @p name (as readlink gives it). */
+static bool is_inner(pid_t pid, pid_t inner, const char *name)
+{
+	char path[RMR_PROCFS_PATH], link[64];
+	struct rmr_status status;
+
+	if (rmr_status_read(proc, pid, &status) || status.inner != inner)
+		return false;
+	snprintf(path, sizeof(path), "%s/%d/ns/pid", proc, (int)pid);
+	ssize_t n = readlink(path, link, sizeof(link) - 1);
+	link[n < 0 ? 0 : n] = '\0';
+	return n > 0 && strcmp(link, name) == 0;
+}
+
+struct rmr_error *rmr_target_outer_pid(const struct rmr_target *target, pid_t inner, pid_t *ret)
+{
+	char path[RMR_PROCFS_PATH], name[64];
+
+	if (!target->nested) {
+		*ret = inner;
+		return NULL;
+	}
+	snprintf(path, sizeof(path), "%s/%d/ns/pid", proc, (int)target->pid);
+	ssize_t n = readlink(path, name, sizeof(name) - 1);
+	name[n < 0 ? 0 : n] = '\0';
+	DIR *dir = opendir(proc);
+	if (!dir)
+		return rmr_error_create(RMR_E_OS, errno, "cannot list %s", proc);
+	pid_t found = 0;
+	struct dirent *entry;
+	while (!found && n > 0 && (entry = readdir(dir))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (pid > 0 && is_inner(pid, inner, name))
+			found = pid;
+	}
+	closedir(dir);
+	if (!found)
+		return rmr_error_create(RMR_E_GONE, 0, "no process %d in the PID namespace of process %d",
+					(int)inner, (int)target->pid);
+	*ret = found;
+	return NULL;
+}
+
+static bool is_file(int fd, const struct rmr_map *map)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_ino == map->inode && major(st.st_dev) == map->major &&
+	       minor(st.st_dev) == map->minor;
+}
+
+int rmr_target_open_file(const struct rmr_target *target, const struct rmr_module *module)
+{
+	char path[RMR_PROCFS_PATH + 4096];
+	const struct rmr_map *map = module->map;
+
+	if (!map->inode)
+		return -1;
+	snprintf(path, sizeof(path), "%s/%d/map_files/%" PRIx64 "-%" PRIx64, proc, (int)target->pid,
+		 map->start, map->end);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	if (map->deleted)
+		return -1;
+	snprintf(path, sizeof(path), "%s/%d/root%s", proc, (int)target->pid, map->path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0 && !is_file(fd, map)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* The process that holds a flock on @p fd's inode, from /proc/locks; 0 if it is not visible. */
+static pid_t find_holder(int fd)
+{
+	struct stat st;
+	char line[256], want[64];
+	pid_t holder = 0;
+	FILE *file = fopen("/proc/locks", "re");
+
+	if (!file || fstat(fd, &st)) {
+		if (file)
+			fclose(file);
+		return 0;
+	}
+	snprintf(want, sizeof(want), " %02x:%02x:%llu ", major(st.st_dev), minor(st.st_dev),
+		 (unsigned long long)st.st_ino);
+	while (!holder && fgets(line, sizeof(line), file)) {
+		int pid;
+		if (strstr(line, want) && sscanf(line, "%*s FLOCK %*s %*s %d", &pid) == 1)
+			holder = pid;
+	}
+	fclose(file);
+	return holder;
+}
+
+/*
+ * The lock is on /proc/PID/mem itself: nothing in a file system, nothing left by a killed remora,
+ * and nobody who may not trace the process can take it. The inode stays the same for as long as
+ * somebody has the file open.
+ */
+struct rmr_error *rmr_target_lock(struct rmr_target *target)
+{
+	if (target->locked)
+		return NULL;
+	if (flock(target->memory, LOCK_EX | LOCK_NB) == 0) {
+		target->locked = true;
+		return NULL;
+	}
+	if (errno != EWOULDBLOCK)
+		return rmr_error_create(RMR_E_OS, errno, "cannot lock process %d", (int)target->pid);
+	pid_t holder = find_holder(target->memory);
+	struct rmr_error *err =
+		holder > 0 ? rmr_error_create(RMR_E_TRACED, 0,
+					      "another remora (process %d) is attached to process %d",
+					      (int)holder, (int)target->pid)
+			   : rmr_error_create(RMR_E_TRACED, 0,
+					      "another remora is attached to process %d",
+					      (int)target->pid);
+	return rmr_error_hint(err, "one at a time: end that one first");
+}
