@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/commands/object.h"
+
+#include "attach/cleanup.h"
+#include "cli/view/number.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+	VALUE_WIDTH = 80, // characters of a value in a table
+};
+
+static const struct rmr_column reference_columns[] = {
+	{"name", NULL, RMR_KIND_TEXT},
+	RMR_OBJECT_COLUMNS,
+	{"kind", NULL, RMR_KIND_TEXT},
+};
+
+enum {
+	REFERENCE_COLUMNS = sizeof(reference_columns) / sizeof(*reference_columns),
+};
+
+void rmr_object_put_known(struct rmr_view *view, uint64_t value)
+{
+	if (value == RMR_HEAP_UNKNOWN)
+		rmr_view_put_none(view);
+	else
+		rmr_view_put_uint(view, value);
+}
+
+void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
+{
+	if (rmr_view_format(view) != RMR_FORMAT_JSON) {
+		_rmr_free_ char *text = rmr_heap_describe(heap, id, VALUE_WIDTH);
+		rmr_view_put_text(view, text);
+		return;
+	}
+	struct rmr_record record;
+	rmr_heap_record(heap, id, &record);
+	struct rmr_slice slice = record.value.start ? record.value : record.name;
+	struct rmr_text json = {0};
+	rmr_text_add_raw_json(&json, slice.start, slice.start ? slice.size : 0);
+	if (json.length)
+		rmr_view_put_both(view, "", rmr_text_get(&json));
+	else
+		rmr_view_put_none(view);
+	rmr_text_deinit(&json);
+}
+
+void rmr_object_put(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
+{
+	rmr_view_put_uint(view, rmr_heap_address(heap, id));
+	rmr_view_put_text(view, rmr_heap_type_label(heap, id));
+	if (rmr_heap_is_absent(heap, id)) {
+		rmr_view_put_none(view);
+		rmr_view_put_none(view);
+		rmr_view_put_none(view);
+		return;
+	}
+	rmr_view_put_uint(view, rmr_heap_size(heap, id));
+	rmr_object_put_known(view, rmr_heap_len(heap, id));
+	rmr_object_put_value(view, heap, id);
+}
+
+void rmr_object_add_line(struct rmr_text *text, const struct rmr_heap *heap, uint32_t id)
+{
+	const char *type = rmr_heap_type_label(heap, id);
+	_rmr_free_ char *value = rmr_heap_describe(heap, id, VALUE_WIDTH);
+
+	rmr_text_addf(text, "0x%" PRIx64 " ", rmr_heap_address(heap, id));
+	rmr_text_add_safe(text, type, strlen(type));
+	if (rmr_heap_is_absent(heap, id))
+		return;
+	rmr_text_add(text, " ", 1);
+	if (value) {
+		rmr_text_add_safe(text, value, strlen(value));
+		rmr_text_add(text, " ", 1);
+	}
+	rmr_number_add_bytes(text, rmr_heap_size(heap, id));
+}
+
+static void put_kind(struct rmr_view *view, enum rmr_reference_kind kind)
+{
+	static const char *const words[] = {
+		[RMR_REFERENCE_REF] = "ref",
+		[RMR_REFERENCE_HIDDEN] = "hidden",
+		[RMR_REFERENCE_KEY] = "key",
+	};
+
+	// People need the word only where it says something.
+	if (kind == RMR_REFERENCE_REF && rmr_view_format(view) == RMR_FORMAT_TABLE)
+		rmr_view_put_none(view);
+	else
+		rmr_view_put_text(view, words[kind]);
+}
+
+static void put_reference(struct rmr_view *view, const struct rmr_heap *heap,
+	const struct rmr_names *names, uint64_t index, uint32_t other)
+{
+	_rmr_free_ char *name = rmr_names_text(names, index);
+
+	rmr_view_put_text(view, name);
+	rmr_object_put(view, heap, other);
+	put_kind(view, rmr_names_kind(names, index));
+}
+
+struct rmr_error *rmr_object_put_children(struct rmr_view *view, const struct rmr_heap *heap,
+	uint32_t id, const char *key, uint64_t limit)
+{
+	struct rmr_ids children = rmr_heap_children(heap, id);
+	uint64_t shown = limit && limit < children.count ? limit : children.count;
+	struct rmr_names *names;
+
+	struct rmr_error *err = rmr_names_create(heap, id, &names);
+	if (err)
+		return err;
+	rmr_view_table(view, key, reference_columns, REFERENCE_COLUMNS);
+	for (uint64_t i = 0; i < shown && !rmr_view_failed(view); i++)
+		put_reference(view, heap, names, i, children.ids[i]);
+	rmr_view_end_table(view, children.count - shown);
+	rmr_names_destroy(names);
+	return NULL;
+}
+
+/** Puts the roots that refer to @p id; returns how many references that are. */
+static uint64_t put_roots(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id,
+	uint64_t limit)
+{
+	uint64_t total = rmr_heap_root_references(heap, id), shown = 0;
+
+	for (uint32_t r = 0; total && r < rmr_heap_root_count(heap); r++) {
+		const struct rmr_root *root = rmr_heap_root(heap, r);
+		for (uint64_t i = 0; i < root->refs.count; i++) {
+			if (root->refs.ids[i] != id || (limit && shown == limit))
+				continue;
+			_rmr_free_ char *name = rmr_heap_root_name(heap, r, i);
+			rmr_view_put_text(view, name);
+			rmr_view_put_none(view);
+			rmr_view_put_text(view, "<root>");
+			rmr_view_put_none(view);
+			rmr_view_put_none(view);
+			rmr_view_put_text(view, root->label);
+			rmr_view_put_text(view, root->kind_text);
+			shown++;
+		}
+	}
+	return shown;
+}
+
+/** Puts all references from @p from to @p id, at most @p room (0 = all); adds them to *shown. */
+static struct rmr_error *put_referrer(struct rmr_view *view, const struct rmr_heap *heap,
+	uint32_t from, uint32_t id, uint64_t limit, uint64_t *shown)
+{
+	struct rmr_ids children = rmr_heap_children(heap, from);
+	struct rmr_names *names;
+
+	struct rmr_error *err = rmr_names_create(heap, from, &names);
+	if (err)
+		return err;
+	for (uint64_t i = 0; i < children.count && (!limit || *shown < limit); i++) {
+		if (children.ids[i] == id) {
+			put_reference(view, heap, names, i, from);
+			++*shown;
+		}
+	}
+	rmr_names_destroy(names);
+	return NULL;
+}
+
+struct rmr_error *rmr_object_put_referrers(struct rmr_view *view, const struct rmr_heap *heap,
+	uint32_t id, const char *key, uint64_t limit)
+{
+	struct rmr_ids referrers = rmr_heap_referrers(heap, id);
+	uint64_t total = referrers.count + rmr_heap_root_references(heap, id);
+	struct rmr_error *err = NULL;
+
+	rmr_view_table(view, key, reference_columns, REFERENCE_COLUMNS);
+	uint64_t shown = put_roots(view, heap, id, limit);
+	for (uint64_t i = 0; !err && i < referrers.count && (!limit || shown < limit); i++) {
+		if (rmr_view_failed(view))
+			break;
+		if (i == 0 || referrers.ids[i] != referrers.ids[i - 1])
+			err = put_referrer(view, heap, referrers.ids[i], id, limit, &shown);
+	}
+	rmr_view_end_table(view, total > shown ? total - shown : 0);
+	return err;
+}

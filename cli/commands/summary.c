@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/heap/summary.h"
+
+#include "attach/cleanup.h"
+#include "cli/commands/commands.h"
+#include "cli/commands/snapshot.h"
+
+enum {
+	ROWS = 20,
+};
+
+static const struct rmr_column columns[] = {
+	{"type", NULL, RMR_KIND_TEXT},
+	{"count", NULL, RMR_KIND_COUNT},
+	{"count_share", "%", RMR_KIND_SHARE},
+	{"bytes", NULL, RMR_KIND_BYTES},
+	{"bytes_share", "%", RMR_KIND_SHARE},
+	{"cumulative", "cum %", RMR_KIND_SHARE},
+	{"largest", NULL, RMR_KIND_BYTES},
+	{"retained", NULL, RMR_KIND_BYTES},
+};
+
+enum {
+	COLUMNS = sizeof(columns) / sizeof(*columns),
+};
+
+static double share(uint64_t part, uint64_t whole)
+{
+	return whole ? (double)part / (double)whole : 0;
+}
+
+static void put_types(struct rmr_view *view, const struct rmr_heap *heap,
+	const struct rmr_summary_row *rows, size_t count, size_t shown, bool retained)
+{
+	const struct rmr_heap_facts *facts = rmr_heap_facts(heap);
+	uint64_t cumulative = 0;
+
+	rmr_view_table(view, "types", columns, retained ? COLUMNS : COLUMNS - 1);
+	for (size_t i = 0; i < shown; i++) {
+		const struct rmr_type *type = rmr_heap_type_info(heap, rows[i].type);
+		cumulative += type->bytes;
+		rmr_view_put_text(view, type->label);
+		rmr_view_put_uint(view, type->count);
+		rmr_view_put_real(view, share(type->count, facts->objects));
+		rmr_view_put_uint(view, type->bytes);
+		rmr_view_put_real(view, share(type->bytes, facts->bytes));
+		rmr_view_put_real(view, share(cumulative, facts->bytes));
+		rmr_view_put_uint(view, type->max_size);
+		if (retained)
+			rmr_view_put_uint(view, rows[i].retained);
+	}
+	rmr_view_end_table(view, count - shown);
+}
+
+struct rmr_error *rmr_command_summary(struct rmr_context *context, const struct rmr_call *call)
+{
+	const char *word = rmr_args_value(&call->args, "sort");
+	_rmr_free_ struct rmr_summary_row *rows = NULL;
+	const struct rmr_heap *heap = call->snapshot->heap;
+	struct rmr_dominators *dominators = NULL;
+	enum rmr_sort sort = RMR_SORT_BYTES;
+	struct rmr_view *view;
+	uint64_t limit;
+	size_t count;
+
+	struct rmr_error *err = rmr_command_limit(context, call, ROWS, &limit);
+	if (!err && word)
+		err = rmr_sort_parse(word, &sort);
+	if (!err && (sort == RMR_SORT_RETAINED || rmr_args_count(&call->args, "retained")))
+		err = rmr_snapshot_dominators(call->snapshot, &dominators);
+	if (!err)
+		err = rmr_summary_create(heap, dominators, sort, &rows, &count);
+	if (!err)
+		err = rmr_command_view(context, call, false, &view);
+	if (err)
+		return err;
+	rmr_snapshot_header(call->snapshot, view);
+	rmr_view_note(view, "%s", "");
+	put_types(view, heap, rows, count, limit && limit < count ? limit : count, dominators != NULL);
+	return rmr_view_close(view);
+}
