@@ -212,6 +212,10 @@ static struct rmr_error *outcome_error(const struct wait *wait)
 		return rmr_error_create(RMR_E_STATE, 0,
 			"the interpreter is not up: it starts or ends just now");
 	case RMR_OUTCOME_ERROR:
+		if (done->value == ENOMEM || done->value == EAGAIN)
+			return rmr_error_hint(rmr_error_create(RMR_E_NO_MEMORY, done->value,
+					"in the target: %s", done->text),
+				"memory, overcommit or process limits of the target are reached");
 		return rmr_error_create(RMR_E_TARGET, done->value, "in the target: %s", done->text);
 	case RMR_OUTCOME_HEAP:
 		return rmr_error_create(RMR_E_TARGET, 0, "%s", heap_failure(done->value));
@@ -319,8 +323,9 @@ struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_
 	return NULL;
 }
 
-/** The first that the kernel ends when memory runs out is the twin. */
-static void mark_twin(struct rmr_session *session, pid_t inner)
+/** The first that the kernel ends when memory runs out is the twin; and before that, the watch. */
+static void guard_twin(struct rmr_session *session, pid_t inner,
+	const struct rmr_headroom *headroom)
 {
 	pid_t outer;
 	char path[64];
@@ -335,6 +340,7 @@ static void mark_twin(struct rmr_session *session, pid_t inner)
 	_rmr_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "1000", 4) != 4)
 		rmr_log("twin %d: cannot set oom_score_adj: %s", outer, strerror(errno));
+	session->watch = rmr_headroom_watch_start(headroom, outer);
 	rmr_log("the twin is PID %d", outer);
 }
 
@@ -348,8 +354,15 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 		.heap = {.values = dump->values,
 			.version_hex = rmr_target_python(session->target)->hex},
 	};
-	struct rmr_error *err = send_job(session, &job, dump->in_place ? ring_fd : -1);
+	struct rmr_headroom headroom;
+	struct rmr_error *err = NULL;
 
+	if (!dump->in_place) {
+		rmr_headroom_find("", rmr_target_pid(session->target), &headroom);
+		err = rmr_headroom_check(&headroom);
+	}
+	if (!err)
+		err = send_job(session, &job, dump->in_place ? ring_fd : -1);
 	if (err)
 		return err;
 	if (dump->in_place) {
@@ -365,7 +378,7 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 	if (!session->job_runs)
 		return rmr_error_create(RMR_E_PROTOCOL, 0, "the dump ended before it began");
 	session->twin_fd = rmr_take_fd(session->channel.frame_fd);
-	mark_twin(session, ((struct rmr_twin_hello *)session->channel.frame)->pid);
+	guard_twin(session, ((struct rmr_twin_hello *)session->channel.frame)->pid, &headroom);
 	struct rmr_channel to_twin = {.fd = session->twin_fd};
 	struct rmr_frame go = {.type = RMR_FRAME_GO, .number = session->number};
 	err = rmr_channel_send(&to_twin, &go, sizeof(go), ring_fd, 1000);
@@ -381,5 +394,11 @@ struct rmr_error *rmr_session_dump_finish(struct rmr_session *session)
 
 	if (session->twin_fd >= 0)
 		close(rmr_take_fd(session->twin_fd));
+	if (rmr_headroom_watch_stop(rmr_take(session->watch))) {
+		rmr_error_destroy(err);
+		return rmr_error_hint(rmr_error_create(RMR_E_NO_MEMORY, 0,
+				"the twin was ended: the cgroup's memory ran short"),
+			"the target goes on; free memory, or use --in-place");
+	}
 	return err ? err : outcome_error(&wait);
 }

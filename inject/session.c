@@ -317,6 +317,7 @@ struct rmr_error *rmr_session_close(struct rmr_session *session)
 
 	if (!session)
 		return NULL;
+	rmr_headroom_watch_stop(session->watch);
 	if (session->twin_fd >= 0)
 		close(session->twin_fd);
 	if (session->channel.fd >= 0)

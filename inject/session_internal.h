@@ -5,6 +5,7 @@
 
 #include "attach/spawn.h"
 #include "inject/channel.h"
+#include "inject/headroom.h"
 #include "inject/session.h"
 
 struct rmr_session {
@@ -17,6 +18,7 @@ struct rmr_session {
 	uint32_t number;  /**< of the last job */
 	bool job_runs;    /**< no DONE came yet for that job */
 	int twin_fd;      /**< the twin's socket, or -1 */
+	struct rmr_headroom_watch *watch; /**< over the living twin, or NULL */
 };
 
 #endif
