@@ -2,6 +2,7 @@
 """The interpreters that this machine has: the system's, pyenv's, and those that tests/get-pythons
 unpacked (REMORA_PYTHONS_DIR, or remora/pythons in the user's cache folder)."""
 import atexit
+import copy
 import os
 import pathlib
 import shutil
@@ -21,6 +22,7 @@ class Interpreter:
         self.name = name
         self.command = [str(c) for c in command]
         self.root = str(root)
+        self.copies = bool(root)  # whether files of ours must be copied to where it can read them
         info = info or self._ask()
         self.version = tuple(int(n) for n in info["version"].split("."))
         self.kind = info["impl"]
@@ -42,6 +44,12 @@ class Interpreter:
     def supported(self):
         return self.kind == "cpython" and self.version >= (3, 6) and not self.free_threaded
 
+    def public(self):
+        """The same for another user, who may not be able to read the source folder."""
+        other = copy.copy(self)
+        other.copies, other._placed = True, {}
+        return other
+
     def folder(self):
         """A folder that this interpreter can read and write, as (its path here, its path there)."""
         if "" not in self._placed:
@@ -56,7 +64,7 @@ class Interpreter:
     def place(self, file):
         """The path by which this interpreter reaches a file of ours."""
         file = str(file)
-        if not self.root:
+        if not self.copies:
             return file
         if file not in self._placed:
             here, there = self.folder()
@@ -66,7 +74,7 @@ class Interpreter:
 
     def target(self, kind):
         """The path by which this interpreter reaches tests/targets/KIND.py and what it imports."""
-        if self.root:
+        if self.copies:
             for module in TARGETS.glob("*.py"):
                 self.place(module)
         return self.place(TARGETS / (kind + ".py"))

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a dump holds and leaves out, and what it costs the target."""
+import json
+import os
+import struct
+import time
+import unittest
+
+import heap
+import pythons
+import support
+
+OBJECTS = 1000000 if support.LONG else 300000
+
+
+class Values(support.LiveTest):
+    def dump(self, target, *args):
+        path = os.path.join(self.folder(), "heap.jsonl")
+        with support.unharmed(self, target):
+            self.good(support.remora("dump", target, "-o", path, *args))
+        return heap.Heap(path), path
+
+    def test_values(self):
+        with self.start("known_heap") as target:
+            short, _ = self.dump(target)
+            texts = {o["value"] for o in short.objects.values() if o["type"] == "str" and "value" in o}
+            self.assertIn("next but one", texts)
+            self.assertIn("x" * 100, texts)
+            self.assertNotIn("x" * 5000, texts)
+            full, _ = self.dump(target, "--values", "full")
+            self.assertIn("x" * 5000, {o.get("value") for o in full.objects.values() if o["type"] == "str"})
+            none, path = self.dump(target, "--values", "none")
+            with open(path, "rb") as file:
+                content = file.read()
+            for secret in (b"next but one", b"by tuple", b"held by a local", b"x" * 100):
+                self.assertNotIn(secret, content)
+            target.finish(self)
+
+    def test_nothing_of_remora(self):
+        with self.start("known_heap") as target:
+            self.good(support.remora("run", target, "-c", "x = ['from the payload']; print(x)"))
+            _, path = self.dump(target)
+            with open(path, "rb") as file:
+                lines = file.read().splitlines()
+            for line in lines[1:]:
+                self.assertNotIn(b"<remora>", line)
+                self.assertNotIn(b"from the payload", line)
+            target.finish(self)
+
+    def test_secrets_stay_private(self):
+        """A file that others can read is never made, nor one in a shared folder."""
+        before = set(os.listdir("/tmp")) | set(os.listdir("/dev/shm"))
+        with self.start("sleep") as target:
+            _, path = self.dump(target)
+            self.assertEqual(os.stat(path).st_mode & 0o077, 0)
+            self.good(support.remora("summary", target))
+            target.finish(self)
+        new = (set(os.listdir("/tmp")) | set(os.listdir("/dev/shm"))) - before
+        self.assertFalse([n for n in new if "remora" in n and not n.startswith("remora-e2e-")])
+
+
+class Cost(support.LiveTest):
+    """Generous limits: the machine that runs this may be busy. The benchmark has the true ones."""
+
+    def test_pause_and_time(self):
+        interpreter = pythons.main()
+        here, there = interpreter.public().folder()
+        beat = os.path.join(here, "beat")
+        with self.start(support.Kind("workload"), str(OBJECTS), "--hb", beat) as target:
+            def gap():
+                with open(beat, "rb") as file:
+                    return struct.unpack("<5d", file.read(40))
+            with open(beat, "r+b") as file:
+                file.seek(32)
+                file.write(struct.pack("<d", 1.0))
+            support.wait_for(lambda: gap()[3] == 1.0, "the heartbeat was reset")
+            time.sleep(0.05)
+            path = os.path.join(self.folder(), "heap.jsonl")
+            with support.unharmed(self, target):
+                result = self.good(support.remora("dump", target, "-o", path))
+            largest = gap()[0]
+            target.finish(self)
+        count = target.facts["objects"]
+        with open(path, "rb") as file:
+            file.seek(-2000, os.SEEK_END)
+            trailer = json.loads(file.read().splitlines()[-1].decode())
+        print("dump of %d objects: %.2f s, largest gap of a thread %.1f ms, stop %.2f ms, GIL %.1f ms" % (
+            trailer["objects"], result.seconds, largest * 1e3, trailer["stop_us"] / 1e3,
+            trailer["gil_us"] / 1e3), flush=True)
+        self.assertGreaterEqual(trailer["objects"], count)
+        self.assertLess(largest, 0.25)
+        self.assertLess(result.seconds, 10)
+
+
+if __name__ == "__main__":
+    unittest.main()

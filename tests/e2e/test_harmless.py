@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The target survives everything: many attaches in a row, and remora killed at any moment.
+
+REMORA_LONG=1: 200 attaches of each kind on every interpreter and 100 kills (else 12 on three
+interpreters, and 20)."""
+import mmap
+import os
+import random
+import signal
+import struct
+import subprocess
+import time
+import unittest
+
+import pythons
+import support
+
+ATTACHES = 200 if support.LONG else 12
+KILLS = 100 if support.LONG else 20
+KINDS = ("sleep", "busy", "accept", "threads", "malloc1", "malloc9", "forks", "subprocesses", "signals",
+         "small_stacks", "recursion", "dlopens", "setids", "floats", "busy_c")
+CALLS = ("epoll_wait", "epoll_infinite", "sigtimedwait", "semtimedop", "recv", "poll", "select",
+         "nanosleep", "futex", "read")
+
+
+def interpreters():
+    """All in the long form; else the oldest, the system's and the newest."""
+    found = sorted(pythons.supported(), key=lambda p: (p.version, p.debug))
+    if support.LONG:
+        return found
+    short = [found[0], pythons.main(), [p for p in found if not p.debug][-1]]
+    return [p for n, p in enumerate(short) if p not in short[:n]]
+
+
+class InARow(support.LiveTest):
+    def attaches(self, interpreter, kind):
+        with support.Target(interpreter, kind) as target:
+            before = support.Snapshot(target)
+            early = None
+            for number in range(ATTACHES):
+                if number % 4 == 3:
+                    result = support.remora("dump", target, "-o", "/dev/null")
+                    self.good(result)
+                else:
+                    result = support.remora("run", target, "-c", "print(6*7)")
+                    self.assertEqual(self.good(result).out, "42\n", repr(result))
+                if number == ATTACHES // 3:
+                    early = target.resident_kb()
+                    support.assert_unharmed(self, target, before)
+            support.assert_unharmed(self, target, before)
+            if not target.kind.vary - {"state"}:
+                self.assertLess(target.resident_kb() - early, 512, "kB of growth of %s" % target.name)
+            target.finish(self)
+
+
+def in_a_row(interpreter, kind):
+    return lambda self: self.attaches(interpreter, kind)
+
+
+for _interpreter in interpreters():
+    for _kind in KINDS:
+        setattr(InARow, "test_%s_%s" % (_kind, _interpreter), in_a_row(_interpreter, _kind))
+
+
+class TimedCalls(support.LiveTest):
+    """A program in C that sees what its system calls return: no EINTR, no short wait."""
+
+    def counters(self, call, work):
+        """Runs work(target) against a target blocked in call; returns what it counted."""
+        fd = os.memfd_create("counters")
+        self.addCleanup(os.close, fd)
+        os.truncate(fd, 4096)
+        page = mmap.mmap(fd, 4096)
+        target = self.start("timed_calls", call, fd, interpreter=pythons.main(), pass_fds=(fd,))
+        read = lambda n: struct.unpack_from("q", page, 8 * n)[0]
+        support.wait_for(lambda: read(1) >= 2, "two calls of " + call)
+        with support.unharmed(self, target):
+            work(target)
+        calls = read(1)
+        support.wait_for(lambda: read(1) >= calls + 2, "%s goes on: %s" % (call, target.condition()))
+        struct.pack_into("q", page, 0, 1)
+        support.wait_for(lambda: read(8) == 1, "%s ends: %s" % (call, target.condition()))
+        target.process.wait(20)
+        return dict(zip(("calls", "eintr", "wrong", "short", "late", "errno", "worst_us"),
+                        struct.unpack_from("7q", page, 8)))
+
+    def check(self, call):
+        def attach(target):
+            for _ in range(ATTACHES):
+                self.good(support.remora("run", target, "-c", "pass"))
+        counted = self.counters(call, attach)
+        self.assertEqual([counted[k] for k in ("eintr", "wrong", "short")], [0, 0, 0],
+                         "%s: %s" % (call, counted))
+
+
+for _call in CALLS:
+    setattr(TimedCalls, "test_" + _call, lambda self, call=_call: self.check(call))
+
+
+class Kills(support.LiveTest):
+    """SIGKILL of remora at random moments, during attaches, payloads and dumps."""
+
+    def kills(self, kind, sent=signal.SIGKILL):
+        generator = random.Random(kind)
+        lines = [("run", "-c", "print(1)"), ("run", "-c", "import time; time.sleep(0.03)"),
+                 ("dump", "-o", "/dev/null")]
+        with support.Target(pythons.main(), kind) as target:
+            before = support.Snapshot(target)
+            usual = []
+            for line in lines:
+                usual.append(self.good(support.remora(line[0], target, *line[1:])).seconds)
+            for number in range(KILLS):
+                line = lines[number % 3]
+                process = subprocess.Popen(support.command(line[0], target, *line[1:]),
+                                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                           env=support.environment())
+                time.sleep(generator.uniform(0, usual[number % 3] * 1.1))
+                process.send_signal(sent)
+                process.wait(20)
+                if number % 5 == 4:
+                    self.survived(target, before)
+            self.survived(target, before)
+            result = self.good(support.remora("run", target, "-c", "print('still')"))
+            self.assertEqual(result.out, "still\n")
+            support.assert_unharmed(self, target, before, 10)
+            target.finish(self)
+
+    def survived(self, target, before):
+        """Unharmed, but for the 12 kB that a kill in one window leaves (README names it)."""
+        end = time.monotonic() + 10
+        while True:
+            self.assertTrue(target.alive(), target.condition())
+            wrong = [w for w in support.differences(target, before, support.Snapshot(target))
+                     if not w.startswith("mapping new: ") or " r-xp " not in w]
+            if not wrong or time.monotonic() > end:
+                break
+            time.sleep(0.02)
+        self.assertFalse(wrong, "%s after a kill: %s\n%s" % (target.name, "\n".join(wrong), target.condition()))
+
+
+for _kind in ("sleep", "busy", "threads", "malloc1", "forks", "accept"):
+    setattr(Kills, "test_" + _kind, lambda self, kind=_kind: self.kills(kind))
+Kills.test_term_sleep = lambda self: self.kills("sleep", signal.SIGTERM)
+Kills.test_interrupt_threads = lambda self: self.kills("threads", signal.SIGINT)
+
+
+class Ends(support.LiveTest):
+    """Targets that exit or become another program while remora is at work."""
+
+    def test_exit_and_exec(self):
+        generator = random.Random(1)
+        for number in range(KILLS):
+            how = ("exit", "exec")[number % 2]
+            with self.subTest(number=number, how=how):
+                target = self.start(support.Kind("ends", reports=False), how,
+                                    "%.4f" % generator.uniform(0.005, 0.06))
+                result = support.remora("run", target, "-c", "import time; time.sleep(0.02)")
+                self.assertIn(result.status, (0, 3, 5), repr(result))
+                if result.status:
+                    self.assertRegex(result.err, "(?m)^remora: ")
+                if how == "exit":
+                    self.assertEqual(target.process.wait(20), 0, target.condition())
+                else:
+                    support.wait_for(lambda: target.status().get("State", "?")[0] == "S",
+                                     "the program after exec sleeps; " + target.condition())
+                    self.assertTrue(target.alive())
+                target.close()
+
+
+class Together(support.LiveTest):
+    def test_many_remoras_on_one_target(self):
+        with support.Target(pythons.main(), "threads") as target:
+            before = support.Snapshot(target)
+            for _ in range(5):
+                processes = [subprocess.Popen(support.command("run", target, "-c", "print(1)"),
+                                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                              env=support.environment()) for _ in range(3)]
+                for process in processes:
+                    out, err = process.communicate(timeout=60)
+                    if process.returncode == 0:
+                        self.assertEqual(out, b"1\n")
+                    else:
+                        self.assertEqual((process.returncode, out), (3, b""), err)
+                        self.assertRegex(err.decode(), "traced|another remora|busy")
+            support.assert_unharmed(self, target, before)
+            target.finish(self)
+
+
+if __name__ == "__main__":
+    unittest.main()

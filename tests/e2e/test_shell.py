@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shell: scripted, and as a person meets it, on a terminal."""
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+import unittest
+
+import support
+
+
+class Scripted(support.LiveTest):
+    def shell(self, heap, script, status=0):
+        return self.good(support.remora("shell", heap, stdin=script.encode()), status)
+
+    def test_on_a_dump(self):
+        with self.start("known_heap") as target:
+            path = os.path.join(self.folder(), "heap.jsonl")
+            self.good(support.remora("dump", target, "-o", path))
+            name = "sys.modules['app'].CACHE['k'][3].next"
+            address = target.facts["paths"][name]
+            result = self.shell(path, "summary\nobjects --type Node\nwhy %d\nshow %d\nhelp\nquit\n" % (
+                address, address))
+        self.assertIn(name, result.out)
+        self.assertRegex(result.out, r"\bNode\b")
+        self.assertIn("referrers", result.out)
+
+    def test_on_a_process(self):
+        with self.start("known_heap") as target:
+            with support.unharmed(self, target):
+                result = self.shell(target, "py 6 * 7\npy x = 5\npy x + 1\nsummary\ndump\nwhy %d\n" %
+                                    target.facts["paths"]["sys.modules['app'].CACHE"])
+            target.finish(self)
+        self.assertRegex(result.out, r"(?m)^42$")
+        self.assertRegex(result.out, r"(?m)^6$")
+        self.assertIn("sys.modules['app'].CACHE", result.out)
+
+    def test_errors_do_not_end_it(self):
+        with self.start("sleep") as target:
+            with support.unharmed(self, target):
+                result = support.remora("shell", target, stdin=b"nonsense\nshow 1\nwhy\npy 1/0\npy 'still ' + 'on'\n")
+            target.finish(self)
+        self.assertIn("still on", result.out, repr(result))
+        self.assertIn("ZeroDivisionError", result.err)
+        self.assertIn("nonsense", result.err)
+
+    def test_target_goes_away(self):
+        with self.start("sleep") as target:
+            process = subprocess.Popen(support.command("shell", target), stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=support.environment())
+            process.stdin.write(b"py 'up'\n")
+            process.stdin.flush()
+            target.process.kill()
+            target.process.wait(20)
+            out, err = process.communicate(b"py 1\nsummary\n", timeout=30)
+            self.assertNotIn(process.returncode, (0, -11), err)
+            self.assertRegex(err.decode(), "(?m)^remora: ")
+
+
+class Terminal(support.LiveTest):
+    def open(self, *args):
+        pid, self.fd = pty.fork()
+        if pid == 0:
+            env = support.environment({"TERM": "xterm", "HOME": "/nonexistent", "COLUMNS": "120"})
+            os.execve(support.REMORA, support.command(*args), env)
+        self.addCleanup(os.close, self.fd)
+        self.addCleanup(self.end, pid)
+        self.child, self.screen = pid, ""
+
+    def end(self, pid):
+        if self.child is None:
+            return
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    def expect(self, pattern, seconds=20):
+        """Reads until the text since the last match matches; returns what came up to its end."""
+        end = time.monotonic() + seconds
+        while True:
+            plain = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]|\x07|\r|[\x01\x02]", "", self.screen)
+            found = re.search(pattern, plain)
+            if found:
+                self.screen = plain[found.end():]
+                return plain[:found.end()]
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+                self.fail("no %r within %g s: %r" % (pattern, seconds, plain[-2000:]))
+            try:
+                more = os.read(self.fd, 65536)
+            except OSError:
+                more = b""
+            if not more:
+                self.fail("ended before %r: %r" % (pattern, plain[-2000:]))
+            self.screen += more.decode("utf-8", "replace")
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def left(self):
+        """Waits for remora to end by itself; returns its status."""
+        def done():
+            if select.select([self.fd], [], [], 0)[0]:
+                try:
+                    os.read(self.fd, 65536)
+                except OSError:
+                    pass
+            pid, status = os.waitpid(self.child, os.WNOHANG)
+            return [status] if pid else None
+        status, = support.wait_for(done, "the shell ends", 20)
+        self.child = None
+        return os.waitstatus_to_exitcode(status)
+
+    PROMPT = r"remora[^\n]*> ?$"
+
+    def test_process(self):
+        with self.start("known_heap") as target:
+            with support.unharmed(self, target):
+                self.open("shell", target)
+                self.expect(self.PROMPT)
+                self.type("py 40 + 2\n")
+                self.expect(r"\n42\n")
+                self.expect(self.PROMPT)
+                self.type("summ\t\n")
+                self.expect(r"summary")
+                self.expect(r"\bdict\b")
+                self.expect(self.PROMPT)
+                self.type("py while True: pass\n")
+                time.sleep(0.5)
+                self.type("\x03")
+                self.expect(self.PROMPT)
+                self.type("half a line\x03")
+                self.expect(self.PROMPT)
+                self.type("\x1b[A\x1b[A\x1b[A")
+                self.type("\x03")
+                self.expect(self.PROMPT)
+                self.type("\x04")
+                self.assertEqual(self.left(), 0)
+            target.finish(self)
+
+    def test_dump_file(self):
+        with self.start("known_heap") as target:
+            path = os.path.join(self.folder(), "heap.jsonl")
+            self.good(support.remora("dump", target, "-o", path))
+        self.open("shell", path)
+        self.expect(self.PROMPT)
+        self.type("objects --type No\t\n")
+        self.expect(r"Node")
+        self.expect(self.PROMPT)
+        self.type("why $1\n")
+        self.expect(r"sys\.modules\['app'\]")
+        self.expect(self.PROMPT)
+        self.type("quit\n")
+        self.assertEqual(self.left(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
