@@ -260,6 +260,10 @@ class Snapshot:
         pid = target.pid
         status = target.status()
         self.state = status.get("State", "?")[:1]
+        end = time.monotonic() + 2
+        while "state" not in target.kind.vary and self.state == "R" and time.monotonic() < end:
+            time.sleep(0.001)  # on its way back to sleep, from its start or from its last report
+            self.state = target.status().get("State", "?")[:1]
         self.lines = {name: status.get(name) for name in STATUS_LINES}
         self.pending = status.get("ShdPnd")
         self.files = ["%s: %s" % (f, read("/proc/%d/%s" % (pid, f)))
