@@ -211,6 +211,10 @@ static struct rmr_error *outcome_error(const struct wait *wait)
 	case RMR_OUTCOME_NOT_READY:
 		return rmr_error_create(RMR_E_STATE, 0,
 			"the interpreter is not up: it starts or ends just now");
+	case RMR_OUTCOME_NO_INTERPRETER:
+		return rmr_error_hint(rmr_error_create(RMR_E_QUERY, 0,
+				"the target has no such interpreter"),
+			"0 is the main interpreter; others count up as they are made");
 	case RMR_OUTCOME_ERROR:
 		if (done->value == ENOMEM || done->value == EAGAIN)
 			return rmr_error_hint(rmr_error_create(RMR_E_NO_MEMORY, done->value,
@@ -297,6 +301,7 @@ struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_
 		.frame = {.type = RMR_FRAME_JOB, .number = ++session->number},
 		.kind = run->kind == RMR_RUN_PYTHON ? RMR_JOB_PYTHON : RMR_JOB_LIBRARY,
 		.flags = run->keep_names ? RMR_JOB_KEEP_NAMES : 0,
+		.interpreter = run->interpreter,
 	};
 	_rmr_close_ int fd = -1;
 	struct rmr_error *err = NULL;

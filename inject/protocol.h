@@ -92,7 +92,7 @@ struct rmr_job {
 	uint32_t flags;
 	uint64_t data_size;     /**< bytes sent by JOB_DATA before */
 	uint32_t argc;
-	uint32_t reserved;
+	uint32_t interpreter;   /**< id of the sub-interpreter to run in; 0 = the main one */
 	struct rmr_heap_dump_request heap; /**< for RMR_JOB_HEAP_DUMP */
 };
 
@@ -125,6 +125,7 @@ enum rmr_outcome {
 	RMR_OUTCOME_INTERRUPTED,
 	RMR_OUTCOME_CANCELLED, /**< gave up waiting for the GIL */
 	RMR_OUTCOME_NOT_READY, /**< the interpreter is not initialised, or finalizing */
+	RMR_OUTCOME_NO_INTERPRETER, /**< there is no sub-interpreter of that id */
 	RMR_OUTCOME_ERROR,     /**< the agent itself failed: value is an errno, text says at what */
 	RMR_OUTCOME_HEAP,      /**< heap dump failed: value is enum rmr_heap_dump_status */
 	RMR_OUTCOME_TWIN_DIED, /**< value is the wait status */

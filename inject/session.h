@@ -74,6 +74,7 @@ struct rmr_run {
 	size_t size;
 	const char *const *arguments; /**< argv[1...] */
 	unsigned argument_count;      /**< at most 256 */
+	unsigned interpreter;   /**< id of the sub-interpreter to run in; 0 = the main one */
 	bool keep_names;        /**< Python: run in the session's namespace, show an expression's value */
 	/** Output as it comes; stream is 1 or 2. An error ends the session. */
 	struct rmr_error *(*output)(void *arg, int stream, const void *bytes, size_t size);

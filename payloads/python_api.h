@@ -22,7 +22,7 @@
 	X(PyThreadState_Get, 1)                                                                    \
 	X(PyThreadState_New, 1)                                                                    \
 	X(PyThreadState_Clear, 1)                                                                  \
-	X(PyThreadState_Delete, 0)                                                                 \
+	X(PyThreadState_Delete, 1)                                                                 \
 	X(PyThreadState_DeleteCurrent, 1)                                                          \
 	X(PyThreadState_Swap, 1)                                                                   \
 	X(PyThreadState_SetAsyncExc, 1)                                                            \
@@ -33,6 +33,7 @@
 	X(PyInterpreterState_Head, 1)                                                              \
 	X(PyInterpreterState_Next, 1)                                                              \
 	X(PyInterpreterState_ThreadHead, 1)                                                        \
+	X(PyInterpreterState_GetID, 0)                                                             \
 	X(PyThreadState_Next, 1)                                                                   \
 	X(Py_CompileString, 1)                                                                     \
 	X(Py_GetVersion, 1)                                                                        \

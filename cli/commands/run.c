@@ -113,11 +113,16 @@ struct rmr_error *rmr_command_run(struct rmr_context *context, const struct rmr_
 	_rmr_free_ char *bytes = NULL;
 	struct rmr_run run = {.kind = RMR_RUN_PYTHON};
 	size_t skip = code ? 0 : 1;
-	struct rmr_error *err = NULL;
+	uint64_t interpreter;
+	struct rmr_error *err = rmr_args_number(&call->args, "interpreter", 0, UINT32_MAX,
+		&interpreter);
 	int status = 0;
 
 	if (pass_exit)
 		context->failure_status = 125;
+	if (err)
+		return err;
+	run.interpreter = (unsigned)interpreter;
 	if (call->args.operand_count < skip)
 		return rmr_error_hint(rmr_error_create(RMR_E_USAGE, 0, "no payload is given"),
 			"a .py or .so file, a built-in name (`remora payloads`), -c CODE, or -");

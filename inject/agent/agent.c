@@ -54,7 +54,35 @@ static bool is_finalizing(void)
 	return api->_Py_Finalizing && *(void **)api->_Py_Finalizing;
 }
 
-bool rmr_agent_enter(int *gil, struct rmr_done *done)
+/** The interpreter with that id; NULL if there is none. The main one's GIL is held. */
+static void *find_interpreter(uint32_t id)
+{
+	void *interpreter = PY(PyInterpreterState_Head)();
+
+	// 3.6 has no ids (and no way to make a sub-interpreter but from C).
+	if (!rmr_agent_config.python.PyInterpreterState_GetID)
+		return 0;
+	while (interpreter && PY(PyInterpreterState_GetID)(interpreter) != (int64_t)id)
+		interpreter = PY(PyInterpreterState_Next)(interpreter);
+	return interpreter;
+}
+
+// PyGILState_Ensure knows the main interpreter only. From there a thread state of our own is
+// swapped in; from 3.12 on that also exchanges the one GIL for the other where each has its own.
+static bool enter_interpreter(uint32_t id, struct rmr_gil *gil, struct rmr_done *done)
+{
+	void *interpreter = find_interpreter(id);
+
+	gil->state = interpreter ? PY(PyThreadState_New)(interpreter) : 0;
+	if (!gil->state) {
+		done->outcome = RMR_OUTCOME_NO_INTERPRETER;
+		return false;
+	}
+	gil->main = PY(PyThreadState_Swap)(gil->state);
+	return true;
+}
+
+bool rmr_agent_take(uint32_t interpreter, struct rmr_gil *gil, struct rmr_done *done)
 {
 	// A thread that asks for the GIL of an interpreter that is being taken down is ended (up to
 	// 3.13) or parked for ever (3.14) inside the request; this check makes that window small.
@@ -62,22 +90,35 @@ bool rmr_agent_enter(int *gil, struct rmr_done *done)
 		done->outcome = RMR_OUTCOME_NOT_READY;
 		return false;
 	}
-	rmr_agent_phase(RMR_PHASE_WAITING);
-	uint64_t start = rmr_agent_now();
-	*gil = PY(PyGILState_Ensure)();
-	done->wait_gil_ns += rmr_agent_now() - start;
-	rmr_agent_phase(RMR_PHASE_RUNNING);
-	if (__atomic_load_n(&rmr_agent.cancelled, __ATOMIC_ACQUIRE)) {
-		rmr_agent_leave(*gil);
-		done->outcome = RMR_OUTCOME_CANCELLED;
-		return false;
-	}
-	return true;
+	*gil = (struct rmr_gil){.gil = PY(PyGILState_Ensure)()};
+	if (!interpreter || enter_interpreter(interpreter, gil, done))
+		return true;
+	rmr_agent_leave(gil);
+	return false;
 }
 
-void rmr_agent_leave(int gil)
+bool rmr_agent_enter(uint32_t interpreter, struct rmr_gil *gil, struct rmr_done *done)
 {
-	PY(PyGILState_Release)(gil);
+	rmr_agent_phase(RMR_PHASE_WAITING);
+	uint64_t start = rmr_agent_now();
+	bool taken = rmr_agent_take(interpreter, gil, done);
+	done->wait_gil_ns += rmr_agent_now() - start;
+	rmr_agent_phase(RMR_PHASE_RUNNING);
+	if (!taken || !__atomic_load_n(&rmr_agent.cancelled, __ATOMIC_ACQUIRE))
+		return taken;
+	rmr_agent_leave(gil);
+	done->outcome = RMR_OUTCOME_CANCELLED;
+	return false;
+}
+
+void rmr_agent_leave(const struct rmr_gil *gil)
+{
+	if (gil->state) {
+		PY(PyThreadState_Clear)(gil->state);
+		PY(PyThreadState_Swap)(gil->main);
+		PY(PyThreadState_Delete)(gil->state);
+	}
+	PY(PyGILState_Release)(gil->gil);
 }
 
 bool rmr_agent_job_text(const struct rmr_job *job, struct rmr_job_text *ret)
@@ -104,12 +145,12 @@ bool rmr_agent_job_text(const struct rmr_job *job, struct rmr_job_text *ret)
 static void do_job(struct rmr_done *done)
 {
 	const struct rmr_job *job = &rmr_agent.job;
-	int gil;
+	struct rmr_gil gil;
 
 	switch (job->kind) {
 	case RMR_JOB_NOTHING:
-		if (rmr_agent_enter(&gil, done))
-			rmr_agent_leave(gil);
+		if (rmr_agent_enter(job->interpreter, &gil, done))
+			rmr_agent_leave(&gil);
 		break;
 	case RMR_JOB_PYTHON:
 		rmr_python_run(job, done);

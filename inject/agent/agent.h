@@ -58,6 +58,7 @@ struct rmr_agent {
 	bool in_python;            /**< an asynchronous exception would hit the payload */
 	unsigned long ident;       /**< the worker's Python thread ident */
 	rmr_object *names;         /**< the session's namespace (RMR_JOB_KEEP_NAMES), or NULL */
+	uint32_t names_interpreter; /**< the id of the interpreter that it belongs to */
 };
 
 extern struct rmr_agent rmr_agent;
@@ -69,9 +70,21 @@ void rmr_agent_phase(enum rmr_phase phase);
 void rmr_agent_ring(void);
 /** Sends a frame; false when remora is gone. Never raises SIGPIPE. */
 bool rmr_agent_send(const void *frame, size_t size);
-/** Takes the GIL. False: done's outcome says why not (not ready, cancelled), the GIL is not held. */
-bool rmr_agent_enter(int *gil, struct rmr_done *done);
-void rmr_agent_leave(int gil);
+/** What rmr_agent_leave() needs to know. */
+struct rmr_gil {
+	int gil;     /**< of PyGILState_Ensure */
+	void *state; /**< our thread state in a sub-interpreter, or NULL */
+	void *main;  /**< then: that of the main interpreter */
+};
+
+/**
+ * Takes the GIL of the interpreter with that id (0 = the main one). False: done's outcome says why
+ * not (not ready, no such interpreter), the GIL is not held.
+ */
+bool rmr_agent_take(uint32_t interpreter, struct rmr_gil *gil, struct rmr_done *done);
+/** The same for the worker: tells the phases, measures the wait, gives up when cancelled. */
+bool rmr_agent_enter(uint32_t interpreter, struct rmr_gil *gil, struct rmr_done *done);
+void rmr_agent_leave(const struct rmr_gil *gil);
 
 /** monitor.c: the body of the monitor's thread, and the thread that raises KeyboardInterrupt. */
 void *rmr_monitor_main(void *unused);
@@ -103,6 +116,13 @@ int rmr_py_Py_IsFinalizing(void);
 int rmr_py_PyGILState_Ensure(void);
 void rmr_py_PyGILState_Release(int);
 void *rmr_py_PyThreadState_Get(void);
+void *rmr_py_PyThreadState_New(void *);
+void rmr_py_PyThreadState_Clear(void *);
+void rmr_py_PyThreadState_Delete(void *);
+void *rmr_py_PyThreadState_Swap(void *);
+void *rmr_py_PyInterpreterState_Head(void);
+void *rmr_py_PyInterpreterState_Next(void *);
+int64_t rmr_py_PyInterpreterState_GetID(void *);
 int rmr_py_PyThreadState_SetAsyncExc(unsigned long, rmr_object *);
 rmr_object *rmr_py_PyEval_GetBuiltins(void);
 rmr_object *rmr_py_PyEval_EvalCode(rmr_object *, rmr_object *, rmr_object *);

@@ -96,14 +96,14 @@ static void wait_for_twin(long twin, struct rmr_done *done)
 }
 
 /** Takes the GIL when no collection is under way, and prepares the walker. */
-static bool enter_prepared(const struct rmr_job *job, int *gil, uint64_t *held_since,
+static bool enter_prepared(const struct rmr_job *job, struct rmr_gil *gil, uint64_t *held_since,
 	struct rmr_done *done)
 {
 	struct rmr_heap_dump_request request = job->heap;
 
 	for (int tries = 0; tries < COLLECTING_TRIES; tries++) {
 		memset(walker, 0, rmr_heap_dump_size());
-		if (!rmr_agent_enter(gil, done))
+		if (!rmr_agent_enter(0, gil, done))
 			return false;
 		*held_since = rmr_agent_now();
 		request.own_thread = (uint64_t)PY(PyThreadState_Get)();
@@ -113,7 +113,7 @@ static bool enter_prepared(const struct rmr_job *job, int *gil, uint64_t *held_s
 			(struct rmr_heap_dump *)walker, &rmr_agent_config.python, &request);
 		if (status == RMR_HEAP_DUMP_OK)
 			return true;
-		rmr_agent_leave(*gil);
+		rmr_agent_leave(gil);
 		done->outcome = RMR_OUTCOME_HEAP;
 		done->value = status;
 		if (status != RMR_HEAP_DUMP_COLLECTING)
@@ -146,7 +146,7 @@ void rmr_dump_run(const struct rmr_job *job, struct rmr_done *done)
 	bool in_place = job->flags & RMR_JOB_IN_PLACE;
 	uint64_t held_since;
 	long twin = 0;
-	int gil;
+	struct rmr_gil gil;
 
 	if (rmr_heap_dump_size() > sizeof(walker))
 		return rmr_agent_error(done, 12, "the walker's state is too large");
@@ -168,7 +168,7 @@ void rmr_dump_run(const struct rmr_job *job, struct rmr_done *done)
 	}
 	rmr_heap_dump_finish((struct rmr_heap_dump *)walker);
 	done->hold_gil_ns = rmr_agent_now() - held_since;
-	rmr_agent_leave(gil);
+	rmr_agent_leave(&gil);
 	if (rmr_sys_failed(twin))
 		rmr_agent_error(done, twin, "cannot make a twin");
 	else if (!in_place)

@@ -6,4 +6,9 @@
 rmr_runner_source:
 	.incbin "runner.py"
 	.byte 0
+	.globl rmr_failure_source
+	.hidden rmr_failure_source
+rmr_failure_source:
+	.incbin "failure.py"
+	.byte 0
 	.section .note.GNU-stack,"",@progbits

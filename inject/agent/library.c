@@ -92,13 +92,13 @@ void rmr_library_run(const struct rmr_job *job, struct rmr_done *done)
 	int (*close)(void *) = (int (*)(void *))rmr_agent.libc->dlclose;
 	struct rmr_job_text text;
 	char path[32];
-	int gil;
+	struct rmr_gil gil;
 
 	if (!rmr_agent_job_text(job, &text) || job->argc > 256 || rmr_agent.job_fd < 0)
 		return rmr_agent_error(done, EINVAL, "malformed job");
 	if (!open || !close || !rmr_agent.libc->dlsym || !rmr_agent.libc->dlerror)
 		return rmr_agent_error(done, ENOSYS, "the target has no dlopen");
-	if (!rmr_agent_enter(&gil, done))
+	if (!rmr_agent_enter(job->interpreter, &gil, done))
 		return;
 	number = job->frame.number;
 	path_of(rmr_agent.job_fd, path);
@@ -109,5 +109,5 @@ void rmr_library_run(const struct rmr_job *job, struct rmr_done *done)
 	} else {
 		fail(done);
 	}
-	rmr_agent_leave(gil);
+	rmr_agent_leave(&gil);
 }

@@ -11,12 +11,16 @@ static char interrupter_stack[256 << 10] __attribute__((aligned(4096)));
 static void *interrupt(void *unused)
 {
 	(void)unused;
-	int gil = PY(PyGILState_Ensure)();
-	if (rmr_agent.in_python) {
-		rmr_object *exception = *(rmr_object **)rmr_agent_config.python.PyExc_KeyboardInterrupt;
-		PY(PyThreadState_SetAsyncExc)(rmr_agent.ident, exception);
+	struct rmr_done done = {0};
+	struct rmr_gil gil;
+
+	if (rmr_agent_take(rmr_agent.job.interpreter, &gil, &done)) {
+		rmr_object *exception =
+			*(rmr_object **)rmr_agent_config.python.PyExc_KeyboardInterrupt;
+		if (rmr_agent.in_python)
+			PY(PyThreadState_SetAsyncExc)(rmr_agent.ident, exception);
+		rmr_agent_leave(&gil);
 	}
-	PY(PyGILState_Release)(gil);
 	__atomic_store_n(&rmr_agent.interrupter_busy, 0, __ATOMIC_RELEASE);
 	return 0;
 }

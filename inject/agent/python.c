@@ -3,8 +3,8 @@
 
 #define PY_FILE_INPUT 257 // CPython Include/compile.h, Py_file_input, 3.6 to 3.15
 
-// inject/agent/runner.py, embedded; NUL-terminated.
-extern const char rmr_runner_source[];
+// inject/agent/runner.py and failure.py, embedded; NUL-terminated.
+extern const char rmr_runner_source[], rmr_failure_source[];
 
 static void text_of_error(char *text, size_t size)
 {
@@ -48,13 +48,18 @@ static bool fill(rmr_object *dict, const struct rmr_job *job, const struct rmr_j
 	rmr_object *builtins = PY(PyEval_GetBuiltins)();
 	bool keep = job->flags & RMR_JOB_KEEP_NAMES;
 
-	if (keep && !rmr_agent.names)
+	if (keep && !rmr_agent.names) {
 		rmr_agent.names = PY(PyDict_New)();
+		rmr_agent.names_interpreter = job->interpreter;
+	}
 	return builtins && PY(PyDict_SetItemString)(dict, "__builtins__", builtins) == 0 &&
 	       put_head(dict, "stdout_head", RMR_FRAME_STDOUT, job->frame.number) &&
 	       put_head(dict, "stderr_head", RMR_FRAME_STDERR, job->frame.number) &&
 	       put(dict, "descriptor", PY(PyLong_FromLong)(rmr_agent.fd)) &&
 	       put(dict, "echo", PY(PyLong_FromLong)(keep)) &&
+	       put(dict, "failure_source",
+		       PY(PyBytes_FromStringAndSize)(rmr_failure_source,
+			       (long)strlen(rmr_failure_source))) &&
 	       put(dict, "filename",
 		       PY(PyBytes_FromStringAndSize)(text->file, (long)strlen(text->file))) &&
 	       put(dict, "arguments",
@@ -119,11 +124,11 @@ static void run_in(rmr_object *dict, struct rmr_done *done)
 void rmr_python_run(const struct rmr_job *job, struct rmr_done *done)
 {
 	struct rmr_job_text text;
-	int gil;
+	struct rmr_gil gil;
 
 	if (!rmr_agent_job_text(job, &text))
 		return rmr_agent_error(done, EINVAL, "malformed job");
-	if (!rmr_agent_enter(&gil, done))
+	if (!rmr_agent_enter(job->interpreter, &gil, done))
 		return;
 	rmr_object *dict = PY(PyDict_New)();
 	if (dict && fill(dict, job, &text)) {
@@ -137,20 +142,20 @@ void rmr_python_run(const struct rmr_job *job, struct rmr_done *done)
 	if (dict && PY(PyDict_GetItemString)(dict, "kept") != rmr_agent_config.python._Py_TrueStruct)
 		PY(PyDict_Clear)(dict);
 	PY(Py_DecRef)(dict);
-	rmr_agent_leave(gil);
+	rmr_agent_leave(&gil);
 }
 
 void rmr_python_forget(void)
 {
 	struct rmr_done done = {0};
-	int gil;
+	struct rmr_gil gil;
 
 	if (!rmr_agent.names)
 		return;
 	__atomic_store_n(&rmr_agent.cancelled, 0, __ATOMIC_RELEASE);
-	if (!rmr_agent_enter(&gil, &done))
+	if (!rmr_agent_enter(rmr_agent.names_interpreter, &gil, &done))
 		return;
 	PY(Py_DecRef)(rmr_agent.names);
 	rmr_agent.names = 0;
-	rmr_agent_leave(gil);
+	rmr_agent_leave(&gil);
 }
