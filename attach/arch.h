@@ -63,6 +63,9 @@ bool rmr_arch_is_wait(long number);
 
 bool rmr_arch_is_futex(long number);
 
+/** True if a stop makes the call return EINTR always (not only under some socket option). */
+bool rmr_arch_is_stop_sensitive(long number);
+
 /** Starting registers for the unwinder, by DWARF number; the last is the pc. */
 void rmr_arch_dwarf_regs(const struct rmr_regs *regs, uint64_t ret[RMR_ARCH_DWARF_REGS]);
 

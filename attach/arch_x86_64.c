@@ -136,6 +136,16 @@ bool rmr_arch_is_futex(long number)
 	       number == 455 /* futex_wait */;
 }
 
+bool rmr_arch_is_stop_sensitive(long number)
+{
+	static const short set[] = {
+		SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_rt_sigtimedwait, SYS_semop,
+		SYS_semtimedop, SYS_io_getevents, SYS_io_pgetevents, SYS_io_uring_enter,
+	};
+
+	return IN(number, set);
+}
+
 void rmr_arch_dwarf_regs(const struct rmr_regs *regs, uint64_t ret[RMR_ARCH_DWARF_REGS])
 {
 	const struct user_regs_struct *r = &regs->raw;

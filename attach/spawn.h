@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /**
  * @file
- * Starts one ordinary thread in the target, without harm (INJECTION protocol D3): one thread is
- * stopped at a proven safe point, maps a small region, calls pthread_create by a tail jump, and
- * goes on by a real sigreturn. If remora dies at any instant the target goes on.
+ * Starts one ordinary thread in the target, without harm: one thread is stopped at a proven safe
+ * point, maps a small region, calls pthread_create by a tail jump, and goes on by a real sigreturn
+ * (attach/borrow.h has the steps). If remora dies at any instant the target goes on.
+ *
+ * The new thread is born with every signal blocked but the C library's own 33 (and 32), which it
+ * must leave so: a setuid() anywhere in the target waits for its answer. Its own raw system calls
+ * may therefore return EINTR.
  */
 #ifndef RMR_ATTACH_SPAWN_H
 #define RMR_ATTACH_SPAWN_H
@@ -22,23 +26,27 @@ struct rmr_spawn_request {
 
 struct rmr_spawn_result {
 	rmr_addr_t region;   /**< the region's address; the new thread owns it and must unmap it */
+	rmr_addr_t frame;    /**< the borrowed thread's saved state, for rmr_spawn_rescue() */
 	pid_t victim;        /**< the thread that was borrowed (tid in remora's namespace) */
-	uint64_t stop_ns;    /**< longest time that any thread was stopped */
+	uint64_t stop_ns;    /**< longest time that any thread was held: from before the stop was asked
+				for until it ran its own code again, or was let go into pthread_create */
 	unsigned tries;      /**< stops made until one was at a safe point */
 };
 
 /**
  * Makes the target run `pthread_create(..., entry, region)`. When this returns success the victim
  * runs its own code again (or is about to leave pthread_create); the new thread may not have
- * started yet. Errors: RMR_E_UNSAFE, _TIMEOUT, _GONE, _TARGET, _PERMISSION, _STATE, _TRACED.
- * Ctrl-C (SIGINT, SIGTERM) is held off while a thread is stopped.
+ * started yet. Errors: RMR_E_UNSAFE (no safe point in time; the message says what was in the way),
+ * _GONE, _TARGET, _PERMISSION, _STATE, _TRACED (another tracer, or another remora).
+ * Ctrl-C (SIGINT, SIGTERM) is held off while a thread is stopped. The first call takes the lock
+ * against other remoras, until rmr_target_close().
  */
 struct rmr_error *rmr_spawn(struct rmr_target *target, const struct rmr_spawn_request *request,
 	struct rmr_spawn_result *ret) RMR_MUST_CHECK;
 
 /**
  * For a thread that did not start within 0.5 s: if the victim waits inside our pthread_create for
- * a lock, it is brought back to the program (INJECTION A2, step 10). *rescued says if it was.
+ * a lock, it is brought back to the program, and the region stays behind. *rescued says if it was.
  */
 struct rmr_error *rmr_spawn_rescue(struct rmr_target *target, const struct rmr_spawn_result *spawned,
 	bool *rescued) RMR_MUST_CHECK;

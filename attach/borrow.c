@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "attach/borrow.h"
+
+#include "attach/cleanup.h"
+#include "attach/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+	STOP_US = 1000000,
+	CALL_US = 2000000,  /* for mmap: the kernel may have to wait for other threads' faults */
+	FOLLOW_US = 100000, /* for pthread_create of a thread that is followed */
+	CALL_STACK = 12 * 1024, /* what pthread_create may use, below the frame */
+	NEAR = 8 * 1024,
+	SIGSETXID = 33, /* glibc's own, for setuid() in all threads: a thread must answer it */
+};
+
+static const uint64_t all_but_setxid = ~(1ull << (SIGSETXID - 1));
+
+#ifdef REMORA_UNSAFE_TEST
+void rmr_borrow_point(int number)
+{
+	const char *at = getenv("REMORA_KILL_AT");
+
+	if (at && atoi(at) == number)
+		raise(SIGKILL);
+}
+
+bool rmr_borrow_is_unsafe_allowed(void)
+{
+	return getenv("REMORA_UNSAFE") != NULL;
+}
+#endif
+
+/* One thread under way. */
+struct borrow {
+	struct rmr_target *target;
+	const struct rmr_borrow_code *code;
+	const struct rmr_borrow_job *job;
+	struct rmr_tracee tracee;
+	struct rmr_regs saved; /* as it was stopped */
+	enum rmr_restart restart;
+	bool changed; /* registers, mask or stack are not what they were */
+	uint64_t mask;
+	size_t xstate_size;
+	unsigned char xstate[RMR_ARCH_XSTATE_MAX];
+	struct rmr_frame frame;
+};
+
+typedef ptrdiff_t (*find_fn)(const unsigned char *code, size_t size);
+
+static rmr_addr_t find_in(const struct rmr_target *target, find_fn find, rmr_addr_t start,
+			  rmr_addr_t end)
+{
+	size_t size = (size_t)(end - start);
+	_rmr_free_ unsigned char *code = malloc(size);
+
+	if (!code)
+		return 0;
+	size = rmr_target_read_some(target, start, code, size);
+	ptrdiff_t at = find(code, size);
+	return at < 0 ? 0 : start + (rmr_addr_t)at;
+}
+
+/* Near a function that should have it next to it, else anywhere in the C library's code. */
+static rmr_addr_t find_code(const struct rmr_target *target, find_fn find, const char *near)
+{
+	rmr_addr_t around = rmr_target_libc_symbol(target, near, NULL);
+	const struct rmr_map *map = around ? rmr_maps_find(&target->maps, around) : NULL;
+
+	if (map && (map->flags & RMR_MAP_EXEC)) {
+		rmr_addr_t start = around - map->start > NEAR ? around - NEAR : map->start;
+		rmr_addr_t end = map->end - around > NEAR ? around + NEAR : map->end;
+		rmr_addr_t found = find_in(target, find, start, end);
+		if (found)
+			return found;
+	}
+	for (size_t i = 0; i < target->maps.count; i++) {
+		map = &target->maps.maps[i];
+		if (!(map->flags & RMR_MAP_EXEC) || map->start < target->libc->start ||
+		    map->end > target->libc->end)
+			continue;
+		rmr_addr_t found = find_in(target, find, map->start, map->end);
+		if (found)
+			return found;
+	}
+	return 0;
+}
+
+struct rmr_error *rmr_borrow_find_code(const struct rmr_target *target, struct rmr_borrow_code *ret)
+{
+	ret->syscall = find_code(target, rmr_arch_find_syscall, "getpid");
+	ret->restorer = find_code(target, rmr_arch_find_restorer, "sigaction");
+	ret->pthread_create = rmr_target_libc_symbol(target, "pthread_create", NULL);
+	ret->munmap = rmr_target_libc_symbol(target, "munmap", NULL);
+	ret->ensure = rmr_target_symbol(target, "PyGILState_Ensure");
+	ret->init = rmr_target_symbol(target, "PyEval_InitThreads");
+	ret->release = rmr_target_symbol(target, "PyGILState_Release");
+	if (!ret->syscall || !ret->restorer || !ret->pthread_create || !ret->munmap)
+		return rmr_error_create(RMR_E_UNSUPPORTED, 0,
+					"the C library of process %d is not one that remora knows",
+					(int)target->pid);
+	return NULL;
+}
+
+static struct rmr_error *unsafe(const struct borrow *b, const char *reason)
+{
+	return rmr_error_create(RMR_E_UNSAFE, 0, "thread %d is %s", (int)b->tracee.tid, reason);
+}
+
+/*
+ * A stop makes some calls return EINTR that no signal interrupted. True if that is what happened:
+ * no signal waits that could have been the cause.
+ */
+static bool is_spurious(const struct borrow *b)
+{
+	struct rmr_status status;
+
+	if (rmr_status_read_task("/proc", b->target->pid, b->tracee.tid, &status))
+		return false;
+	return !((status.pending | status.shared_pending) & ~status.blocked & ~status.ignored);
+}
+
+/* Room for the frame and for pthread_create, in the mapping of the stack pointer. */
+static bool has_stack(const struct rmr_maps *maps, const struct rmr_frame *frame, rmr_addr_t sp)
+{
+	const struct rmr_map *map = rmr_maps_find(maps, sp);
+
+	if (!map || !(map->flags & RMR_MAP_WRITE))
+		return false;
+	/* The main thread's stack grows when the thread touches it, but not for our write. */
+	rmr_addr_t need = strcmp(map->path, "[stack]") == 0 ? 0 : CALL_STACK;
+	return frame->address >= map->start && frame->address - map->start >= need;
+}
+
+/* A thread without the GIL of 3.6 is safe only where it does not touch the thread state. */
+static bool is_between_switches(const struct borrow *b, struct rmr_unwind *unwind)
+{
+	long number = rmr_arch_syscall(&b->saved);
+
+	return rmr_arch_is_wait(number) || rmr_arch_is_futex(number) ||
+	       rmr_unwind_is_in_eval(unwind, rmr_arch_pc(&b->saved));
+}
+
+static struct rmr_error *check_safe(struct borrow *b, struct rmr_unwind *unwind)
+{
+	const char *reason;
+
+	if (rmr_borrow_is_unsafe_allowed())
+		return NULL;
+	if (rmr_unwind_check(unwind, &b->saved, &reason) != RMR_UNWIND_SAFE)
+		return unsafe(b, reason);
+	if (b->job->init_threads && !is_between_switches(b, unwind))
+		return unsafe(b, "switching threads");
+	return NULL;
+}
+
+/* Puts everything back at an event stop, then lets the thread go. */
+static void put_back(struct borrow *b)
+{
+	struct rmr_regs regs = b->saved;
+	struct rmr_error *err = rmr_tracee_set_xstate(&b->tracee, b->xstate, b->xstate_size);
+
+	if (!err)
+		err = rmr_tracee_set_mask(&b->tracee, b->mask);
+	rmr_borrow_point(13);
+	if (b->restart == RMR_RESTART_EINTR && is_spurious(b))
+		rmr_arch_reissue(&regs);
+	if (!err)
+		err = rmr_tracee_set_regs(&b->tracee, &regs);
+	rmr_borrow_point(14);
+	rmr_error_destroy(err);
+	rmr_tracee_detach(&b->tracee);
+}
+
+/* From any stop to an event stop with nothing run in between; then puts everything back. */
+static void return_exactly(struct borrow *b)
+{
+	struct rmr_regs regs = b->saved;
+
+	rmr_arch_jump(&regs, b->frame.restorer, b->frame.resume_sp);
+	struct rmr_error *err = rmr_tracee_set_regs(&b->tracee, &regs);
+	rmr_borrow_point(11);
+	if (!err)
+		err = rmr_tracee_interrupt(&b->tracee, STOP_US);
+	rmr_borrow_point(12);
+	if (err) {
+		/* It restores the frame by itself. */
+		rmr_error_destroy(err);
+		rmr_tracee_detach(&b->tracee);
+		return;
+	}
+	put_back(b);
+}
+
+static struct rmr_error *write_frame(struct borrow *b)
+{
+	struct rmr_error *err = rmr_target_write(b->target, b->frame.address, b->frame.bytes,
+						 b->frame.size);
+
+	if (!rmr_error_catch(&err, RMR_E_TARGET))
+		return err;
+	return rmr_tracee_poke(&b->tracee, b->frame.address, b->frame.bytes, b->frame.size);
+}
+
+/* Everything up to the point where the thread would go on by the frame. */
+static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *maps)
+{
+	struct rmr_regs resumed = b->saved;
+
+	if (b->restart == RMR_RESTART_AGAIN || b->restart == RMR_RESTART_EINTR)
+		rmr_arch_reissue(&resumed);
+	else if (b->restart == RMR_RESTART_BLOCK)
+		resumed.raw.rax = (unsigned long)-EINTR;
+	struct rmr_error *err = rmr_tracee_get_mask(&b->tracee, &b->mask);
+	if (err)
+		return err;
+	b->xstate_size = sizeof(b->xstate);
+	err = rmr_tracee_get_xstate(&b->tracee, b->xstate, &b->xstate_size);
+	if (err)
+		return err;
+	if (!rmr_arch_build_frame(&b->frame, &resumed, b->mask, b->xstate, b->xstate_size,
+				  b->code->restorer))
+		return rmr_error_create(RMR_E_UNSUPPORTED, 0,
+					"this processor's vector state has an unknown size (%zu)",
+					b->xstate_size);
+	if (!has_stack(maps, &b->frame, rmr_arch_sp(&b->saved)))
+		return unsafe(b, "short of stack");
+	b->changed = true;
+	err = write_frame(b);
+	rmr_borrow_point(1);
+	if (err)
+		return err;
+	rmr_arch_jump(&resumed, b->frame.restorer, b->frame.resume_sp);
+	err = rmr_tracee_set_regs(&b->tracee, &resumed);
+	rmr_borrow_point(2);
+	if (!err)
+		err = rmr_tracee_set_mask(&b->tracee, all_but_setxid);
+	rmr_borrow_point(3);
+	return err;
+}
+
+/*
+ * mmap by the thread itself. A handler of signal 33 may run first, whose system calls are not ours:
+ * look which one each stop is.
+ */
+static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t *ret)
+{
+	const uint64_t args[6] = {0,
+				  b->job->region_size,
+				  PROT_READ | PROT_EXEC,
+				  MAP_PRIVATE | MAP_ANONYMOUS,
+				  (uint64_t)-1,
+				  0};
+	struct rmr_regs regs = b->saved;
+
+	rmr_arch_prepare_syscall(&regs, b->code->syscall, b->frame.address, rmr_arch_nr_mmap(), args);
+	struct rmr_error *err = rmr_tracee_set_regs(&b->tracee, &regs);
+	rmr_borrow_point(4);
+	for (int stops = 0; !err; stops++) {
+		err = rmr_tracee_next_syscall(&b->tracee, CALL_US);
+		if (!err)
+			err = rmr_tracee_get_regs(&b->tracee, &regs);
+		if (err || !rmr_arch_is_at(&regs, b->code->syscall, rmr_arch_nr_mmap()) ||
+		    rmr_arch_sp(&regs) != b->frame.address)
+			continue;
+		rmr_borrow_point(5);
+		err = rmr_tracee_next_syscall(&b->tracee, CALL_US);
+		if (!err)
+			err = rmr_tracee_get_regs(&b->tracee, &regs);
+		rmr_borrow_point(6);
+		break;
+	}
+	if (err)
+		return err;
+	int64_t result = rmr_arch_result(&regs);
+	if (result < 0 && result > -4096)
+		return rmr_error_create(RMR_E_TARGET, (int)-result,
+					"process %d cannot map %zu bytes", (int)b->target->pid,
+					b->job->region_size);
+	*ret = (rmr_addr_t)result;
+	return NULL;
+}
+
+static struct rmr_error *write_region(struct borrow *b, rmr_addr_t region)
+{
+	const struct rmr_borrow_job *job = b->job;
+	const struct rmr_borrow_code *code = b->code;
+	unsigned char stub[2 * RMR_ARCH_STUB_MAX];
+	size_t stub_size;
+	struct rmr_error *err = NULL;
+
+	if (job->init_threads)
+		stub_size = rmr_arch_stub_init_threads(stub, code->ensure, code->init, code->release,
+						       code->munmap, region, job->region_size);
+	else
+		stub_size = rmr_arch_stub_create_thread(stub, code->pthread_create, b->frame.scratch,
+							region + job->entry_offset, region);
+	if (job->image_size)
+		err = rmr_target_write(b->target, region, job->image, job->image_size);
+	if (rmr_error_catch(&err, RMR_E_TARGET))
+		err = rmr_tracee_poke(&b->tracee, region, job->image, job->image_size);
+	if (err)
+		return err;
+	err = rmr_target_write(b->target, region + job->stub_offset, stub, stub_size);
+	if (rmr_error_catch(&err, RMR_E_TARGET))
+		err = rmr_tracee_poke(&b->tracee, region + job->stub_offset, stub, stub_size);
+	return err;
+}
+
+/*
+ * Follows a thread that was in a system call until it is about to restore the frame. If it takes
+ * too long (the C library's locks are busy), it is left to the frame.
+ */
+static void follow(struct borrow *b)
+{
+	struct rmr_regs regs;
+	uint64_t deadline = rmr_log_now() + FOLLOW_US * 1000ull;
+	struct rmr_error *err = NULL;
+
+	while (!err) {
+		err = rmr_tracee_next_syscall(&b->tracee, FOLLOW_US);
+		if (!err)
+			err = rmr_tracee_get_regs(&b->tracee, &regs);
+		rmr_borrow_point(10);
+		if (err)
+			break;
+		if (rmr_arch_syscall(&regs) == rmr_arch_nr_sigreturn() &&
+		    rmr_arch_sp(&regs) == b->frame.resume_sp) {
+			return_exactly(b);
+			return;
+		}
+		if (rmr_log_now() > deadline) {
+			rmr_tracee_detach(&b->tracee);
+			return;
+		}
+	}
+	if (rmr_error_catch(&err, RMR_E_TIMEOUT))
+		err = rmr_tracee_interrupt(&b->tracee, STOP_US);
+	rmr_error_destroy(err);
+	rmr_tracee_detach(&b->tracee);
+}
+
+static struct rmr_error *run_job(struct borrow *b, struct rmr_borrow_result *ret)
+{
+	rmr_addr_t region = 0;
+	struct rmr_regs regs = b->saved;
+	struct rmr_error *err = call_mmap(b, &region);
+
+	if (err) {
+		if (b->tracee.stopped)
+			return_exactly(b);
+		return err;
+	}
+	rmr_arch_call(&regs, b->code->munmap, b->frame.address, region, b->job->region_size);
+	err = rmr_tracee_set_regs(&b->tracee, &regs);
+	rmr_borrow_point(7);
+	if (!err)
+		err = write_region(b, region);
+	rmr_borrow_point(8);
+	if (!err) {
+		rmr_arch_jump(&regs, region + b->job->stub_offset, b->frame.address);
+		err = rmr_tracee_set_regs(&b->tracee, &regs);
+	}
+	rmr_borrow_point(9);
+	if (err) {
+		/* It unmaps the region and restores the frame. */
+		rmr_tracee_detach(&b->tracee);
+		return err;
+	}
+	ret->region = region;
+	ret->frame = b->frame.address;
+	if (b->restart == RMR_RESTART_NONE)
+		rmr_tracee_detach(&b->tracee);
+	else
+		follow(b);
+	return NULL;
+}
+
+static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps *maps,
+					struct rmr_unwind *unwind, struct rmr_borrow_result *ret)
+{
+	struct rmr_error *err = rmr_tracee_get_regs(&b->tracee, &b->saved);
+
+	if (err)
+		return err;
+	b->restart = rmr_arch_restart(&b->saved);
+	if (b->restart == RMR_RESTART_EINTR) {
+		if (!is_spurious(b))
+			return unsafe(b, "about to handle a signal");
+		/* Refused or not: the call is to go on. */
+		struct rmr_regs again = b->saved;
+		rmr_arch_reissue(&again);
+		err = rmr_tracee_set_regs(&b->tracee, &again);
+	}
+	if (!err)
+		err = check_safe(b, unwind);
+	if (err)
+		return err;
+	err = install_frame(b, maps);
+	if (!err)
+		return run_job(b, ret);
+	if (b->changed)
+		put_back(b);
+	return err;
+}
+
+struct rmr_error *rmr_borrow_run(struct rmr_target *target, const struct rmr_borrow_code *code,
+				 const struct rmr_maps *maps, struct rmr_unwind *unwind, pid_t tid,
+				 const struct rmr_borrow_job *job, struct rmr_borrow_result *ret)
+{
+	_rmr_free_ struct borrow *b = calloc(1, sizeof(*b));
+
+	ret->stop_ns = 0;
+	if (!b)
+		return &rmr_enomem;
+	b->target = target;
+	b->code = code;
+	b->job = job;
+	struct rmr_error *err = rmr_tracee_stop(&b->tracee, target->pid, tid, STOP_US);
+	if (!err) {
+		err = borrow_stopped(b, maps, unwind, ret);
+		rmr_tracee_detach(&b->tracee);
+	}
+	ret->stop_ns = rmr_log_now() - b->tracee.since;
+	return err;
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "attach/tracee.h"
+
+#include "attach/diagnose.h"
+#include "attach/log.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum {
+	SPIN_US = 300, /* a stop usually takes less: sleeping would double it */
+	PAUSE_NS = 50000,
+	SYSCALL_STOP = SIGTRAP | 0x80, /* with PTRACE_O_TRACESYSGOOD */
+};
+
+/* What a wait brought. */
+enum stop_kind { STOP_EVENT, STOP_GROUP, STOP_SYSCALL, STOP_SIGNAL };
+
+static struct rmr_error *gone(const struct rmr_tracee *tracee)
+{
+	return rmr_error_create(RMR_E_GONE, 0, "thread %d has ended", (int)tracee->tid);
+}
+
+static struct rmr_error *failed(const struct rmr_tracee *tracee, const char *what)
+{
+	if (errno == ESRCH)
+		return gone(tracee);
+	return rmr_error_create(RMR_E_OS, errno, "cannot %s thread %d", what, (int)tracee->tid);
+}
+
+/* RMR_E_TIMEOUT, RMR_E_GONE, or the next stop; *signal is the signal of a STOP_SIGNAL. */
+static struct rmr_error *wait_stop(struct rmr_tracee *tracee, uint64_t deadline,
+				   enum stop_kind *kind, int *signal)
+{
+	uint64_t start = rmr_log_now();
+	int status;
+
+	for (;;) {
+		pid_t pid = waitpid(tracee->tid, &status, __WALL | WNOHANG);
+		if (pid == tracee->tid)
+			break;
+		if (pid < 0 && errno != EINTR)
+			return gone(tracee);
+		uint64_t now = rmr_log_now();
+		if (now >= deadline)
+			return rmr_error_create(RMR_E_TIMEOUT, 0, "thread %d does not stop",
+						(int)tracee->tid);
+		if (now - start < SPIN_US * 1000u)
+			sched_yield();
+		else
+			nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+	}
+	if (!WIFSTOPPED(status)) {
+		tracee->stopped = false;
+		return gone(tracee);
+	}
+	tracee->stopped = true;
+	*signal = WSTOPSIG(status);
+	if (status >> 16 == PTRACE_EVENT_STOP)
+		*kind = *signal == SIGTRAP ? STOP_EVENT : STOP_GROUP;
+	else if (*signal == SYSCALL_STOP)
+		*kind = STOP_SYSCALL;
+	else
+		*kind = STOP_SIGNAL;
+	return NULL;
+}
+
+static struct rmr_error *go_on(struct rmr_tracee *tracee, int request, int signal)
+{
+	tracee->stopped = false;
+	/* A thread that cannot be continued is being killed: the next wait tells. */
+	if (ptrace((enum __ptrace_request)request, tracee->tid, NULL, (void *)(long)signal) < 0 &&
+	    errno != ESRCH)
+		return failed(tracee, "continue");
+	return NULL;
+}
+
+static uint64_t deadline_in(unsigned timeout_us)
+{
+	return rmr_log_now() + timeout_us * 1000ull;
+}
+
+static struct rmr_error *wait_event_stop(struct rmr_tracee *tracee, unsigned timeout_us, bool group)
+{
+	uint64_t deadline = deadline_in(timeout_us);
+	enum stop_kind kind;
+	int signal;
+
+	for (;;) {
+		struct rmr_error *err = wait_stop(tracee, deadline, &kind, &signal);
+		if (err || kind == STOP_EVENT || (group && kind == STOP_GROUP))
+			return err;
+		if (kind == STOP_GROUP) {
+			rmr_tracee_detach(tracee);
+			return rmr_error_create(RMR_E_STATE, 0, "thread %d is stopped by a signal",
+						(int)tracee->tid);
+		}
+		err = go_on(tracee, PTRACE_CONT, kind == STOP_SIGNAL ? signal : 0);
+		if (err)
+			return err;
+	}
+}
+
+struct rmr_error *rmr_tracee_stop(struct rmr_tracee *tracee, pid_t pid, pid_t tid,
+				  unsigned timeout_us)
+{
+	tracee->tid = tid;
+	tracee->stopped = false;
+	tracee->since = rmr_log_now();
+	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(long)PTRACE_O_TRACESYSGOOD) < 0) {
+		/* A thread that is ending may not be seized either. */
+		if (errno == ESRCH || (errno == EPERM && pid != tid))
+			return gone(tracee);
+		return rmr_diagnose_attach("/proc", pid, RMR_DIAGNOSE_TRACE, errno);
+	}
+	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
+		return failed(tracee, "stop");
+	return wait_event_stop(tracee, timeout_us, false);
+}
+
+void rmr_tracee_detach(struct rmr_tracee *tracee)
+{
+	if (!tracee->stopped)
+		return;
+	tracee->stopped = false;
+	if (ptrace(PTRACE_DETACH, tracee->tid, NULL, NULL) < 0)
+		rmr_log("thread %d: detach: %s", (int)tracee->tid, strerror(errno));
+}
+
+struct rmr_error *rmr_tracee_get_regs(struct rmr_tracee *tracee, struct rmr_regs *ret)
+{
+	struct iovec iov = {&ret->raw, sizeof(ret->raw)};
+
+	if (ptrace(PTRACE_GETREGSET, tracee->tid, (void *)NT_PRSTATUS, &iov) < 0)
+		return failed(tracee, "read the registers of");
+	return NULL;
+}
+
+struct rmr_error *rmr_tracee_set_regs(struct rmr_tracee *tracee, const struct rmr_regs *regs)
+{
+	struct rmr_regs copy = *regs;
+	struct iovec iov = {&copy.raw, sizeof(copy.raw)};
+
+	if (ptrace(PTRACE_SETREGSET, tracee->tid, (void *)NT_PRSTATUS, &iov) < 0)
+		return failed(tracee, "set the registers of");
+	return NULL;
+}
+
+struct rmr_error *rmr_tracee_get_xstate(struct rmr_tracee *tracee, void *buffer, size_t *size)
+{
+	struct iovec iov = {buffer, *size};
+
+	if (ptrace(PTRACE_GETREGSET, tracee->tid, (void *)NT_X86_XSTATE, &iov) < 0)
+		return failed(tracee, "read the vector registers of");
+	*size = iov.iov_len;
+	return NULL;
+}
+
+struct rmr_error *rmr_tracee_set_xstate(struct rmr_tracee *tracee, const void *buffer, size_t size)
+{
+	struct iovec iov = {(void *)(uintptr_t)buffer, size};
+
+	if (ptrace(PTRACE_SETREGSET, tracee->tid, (void *)NT_X86_XSTATE, &iov) < 0)
+		return failed(tracee, "set the vector registers of");
+	return NULL;
+}
+
+struct rmr_error *rmr_tracee_get_mask(struct rmr_tracee *tracee, uint64_t *ret)
+{
+	if (ptrace(PTRACE_GETSIGMASK, tracee->tid, (void *)sizeof(*ret), ret) < 0)
+		return failed(tracee, "read the signal mask of");
+	return NULL;
+}
+
+struct rmr_error *rmr_tracee_set_mask(struct rmr_tracee *tracee, uint64_t mask)
+{
+	if (ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)sizeof(mask), &mask) < 0)
+		return failed(tracee, "set the signal mask of");
+	return NULL;
+}
+
+struct rmr_error *rmr_tracee_next_syscall(struct rmr_tracee *tracee, unsigned timeout_us)
+{
+	uint64_t deadline = deadline_in(timeout_us);
+	enum stop_kind kind;
+	int signal = 0;
+
+	for (;;) {
+		struct rmr_error *err = go_on(tracee, PTRACE_SYSCALL, signal);
+		if (!err)
+			err = wait_stop(tracee, deadline, &kind, &signal);
+		if (err || kind == STOP_SYSCALL)
+			return err;
+		/* In a group stop it goes on, and stops by itself after the detach. */
+		if (kind != STOP_SIGNAL)
+			signal = 0;
+	}
+}
+
+struct rmr_error *rmr_tracee_interrupt(struct rmr_tracee *tracee, unsigned timeout_us)
+{
+	if (ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL) < 0)
+		return failed(tracee, "stop");
+	if (tracee->stopped) {
+		struct rmr_error *err = go_on(tracee, PTRACE_CONT, 0);
+		if (err)
+			return err;
+	}
+	return wait_event_stop(tracee, timeout_us, true);
+}
+
+struct rmr_error *rmr_tracee_poke(struct rmr_tracee *tracee, rmr_addr_t address, const void *bytes,
+				  size_t size)
+{
+	for (size_t done = 0; done < size; done += sizeof(long)) {
+		long word = 0;
+		size_t left = size - done < sizeof(word) ? size - done : sizeof(word);
+		memcpy(&word, (const char *)bytes + done, left);
+		if (ptrace(PTRACE_POKEDATA, tracee->tid, (void *)(address + done), (void *)word) < 0)
+			return failed(tracee, "write the memory of");
+	}
+	return NULL;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/**
+ * @file
+ * One thread under ptrace: stop, registers, system calls, detach. Tracing belongs to the calling
+ * thread of remora: all of these must come from the thread that stopped the tracee, and when that
+ * thread ends the kernel detaches whatever it still traces, stopped or not.
+ */
+#ifndef RMR_ATTACH_TRACEE_H
+#define RMR_ATTACH_TRACEE_H
+
+#include "attach/arch.h"
+#include "attach/error.h"
+
+#include <sys/types.h>
+
+struct rmr_tracee {
+	pid_t tid;
+	bool stopped; /**< in a ptrace stop; false after a detach */
+	uint64_t since; /**< when the stop was asked for, ns of rmr_log_now() */
+};
+
+/**
+ * Seizes and stops @p tid, and waits for it at most @p timeout_us. Signals that come up meanwhile
+ * are passed on. Expected errors: RMR_E_GONE (the thread ended), RMR_E_STATE (it is stopped by job
+ * control; it stays so, detached), RMR_E_TIMEOUT (it sleeps uninterruptibly; it stays seized until
+ * the calling thread ends). Refusals are diagnosed: RMR_E_PERMISSION, RMR_E_TRACED.
+ */
+struct rmr_error *rmr_tracee_stop(struct rmr_tracee *tracee, pid_t pid, pid_t tid,
+				  unsigned timeout_us) RMR_MUST_CHECK;
+
+/** Lets the tracee go on from its stop. No-op if it is not stopped. */
+void rmr_tracee_detach(struct rmr_tracee *tracee);
+
+struct rmr_error *rmr_tracee_get_regs(struct rmr_tracee *tracee, struct rmr_regs *ret) RMR_MUST_CHECK;
+struct rmr_error *rmr_tracee_set_regs(struct rmr_tracee *tracee, const struct rmr_regs *regs)
+	RMR_MUST_CHECK;
+
+/** Floating point and vector state; *size is the room of @p buffer, then the bytes used. */
+struct rmr_error *rmr_tracee_get_xstate(struct rmr_tracee *tracee, void *buffer, size_t *size)
+	RMR_MUST_CHECK;
+struct rmr_error *rmr_tracee_set_xstate(struct rmr_tracee *tracee, const void *buffer, size_t size)
+	RMR_MUST_CHECK;
+
+/** The signal mask, bit n-1 for signal n. */
+struct rmr_error *rmr_tracee_get_mask(struct rmr_tracee *tracee, uint64_t *ret) RMR_MUST_CHECK;
+struct rmr_error *rmr_tracee_set_mask(struct rmr_tracee *tracee, uint64_t mask) RMR_MUST_CHECK;
+
+/**
+ * Runs the stopped tracee to its next system call stop (entry or exit), passing signals on.
+ * RMR_E_TIMEOUT: it runs on, traced. RMR_E_GONE: it ended.
+ */
+struct rmr_error *rmr_tracee_next_syscall(struct rmr_tracee *tracee, unsigned timeout_us)
+	RMR_MUST_CHECK;
+
+/** Stops a traced, running tracee again, or brings one in another kind of stop to an event stop,
+ *  from where a restarted system call is restarted again. */
+struct rmr_error *rmr_tracee_interrupt(struct rmr_tracee *tracee, unsigned timeout_us)
+	RMR_MUST_CHECK;
+
+/** Writes @p size bytes by ptrace alone, for kernels that restrict writes to /proc/PID/mem. */
+struct rmr_error *rmr_tracee_poke(struct rmr_tracee *tracee, rmr_addr_t address, const void *bytes,
+				  size_t size) RMR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "attach/unwind.h"
+
+#include "attach/cleanup.h"
+#include "attach/log.h"
+#include "attach/safe.h"
+#include "attach/target_internal.h"
+
+#include <dwarf.h>
+#include <elfutils/libdwfl.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	STACK_COPY = 64 * 1024,
+	MAX_FRAMES = 20000,
+};
+
+struct rmr_unwind {
+	struct rmr_target *target;
+	Dwfl *dwfl;
+	struct rmr_safe *safe;
+	uint64_t regs[RMR_ARCH_DWARF_REGS];
+	rmr_addr_t stack_start; /* of the copy */
+	size_t stack_size;
+	unsigned char *stack;
+	void **copies; /* files copied from memory, which libelf goes on using */
+	size_t copy_count;
+	/* of the walk under way */
+	struct rmr_safe_walk walk;
+	enum rmr_safe_step step;
+	unsigned frames;
+	bool broken; /* a frame without CFI */
+};
+
+static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
+		    char **file_name, Elf **elfp)
+{
+	struct rmr_unwind *unwind = *userdata;
+	struct rmr_module *module = rmr_target_module(unwind->target, base);
+	void *copy;
+	size_t size;
+
+	(void)mod;
+	(void)name;
+	(void)file_name;
+	if (!module)
+		return -1;
+	int fd = rmr_target_open_file(unwind->target, module);
+	if (fd >= 0) {
+		*elfp = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+		/* libelf keeps the mapping and needs the descriptor no more. */
+		if (*elfp)
+			elf_cntl(*elfp, ELF_C_FDDONE);
+		close(fd);
+		if (*elfp)
+			return -1;
+	}
+	const struct rmr_image *image = rmr_target_image(unwind->target, module);
+	if (!image)
+		return -1;
+	struct rmr_error *err =
+		rmr_image_copy_file(image, rmr_target_reader, unwind->target, &copy, &size);
+	if (err) {
+		rmr_error_destroy(err);
+		return -1;
+	}
+	unwind->copies[unwind->copy_count++] = copy;
+	*elfp = elf_memory(copy, size);
+	return -1;
+}
+
+/* Debug information is never needed, and looking for it could go as far as the network. */
+static int find_no_debuginfo(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
+			     const char *file_name, const char *debuglink, GElf_Word crc,
+			     char **debuginfo_name)
+{
+	(void)mod;
+	(void)userdata;
+	(void)name;
+	(void)base;
+	(void)file_name;
+	(void)debuglink;
+	(void)crc;
+	(void)debuginfo_name;
+	return -1;
+}
+
+static const Dwfl_Callbacks module_callbacks = {
+	.find_elf = find_elf,
+	.find_debuginfo = find_no_debuginfo,
+};
+
+static pid_t next_thread(Dwfl *dwfl, void *arg, void **thread_arg)
+{
+	struct rmr_unwind *unwind = arg;
+
+	(void)dwfl;
+	if (*thread_arg)
+		return 0;
+	*thread_arg = unwind;
+	return unwind->target->pid;
+}
+
+static bool get_thread(Dwfl *dwfl, pid_t tid, void *arg, void **thread_arg)
+{
+	(void)dwfl;
+	(void)tid;
+	*thread_arg = arg;
+	return true;
+}
+
+static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *result, void *arg)
+{
+	struct rmr_unwind *unwind = arg;
+
+	(void)dwfl;
+	if (address >= unwind->stack_start &&
+	    address - unwind->stack_start + sizeof(*result) <= unwind->stack_size) {
+		memcpy(result, unwind->stack + (address - unwind->stack_start), sizeof(*result));
+		return true;
+	}
+	return rmr_target_reader(unwind->target, address, result, sizeof(*result));
+}
+
+static bool set_registers(Dwfl_Thread *thread, void *arg)
+{
+	struct rmr_unwind *unwind = arg;
+	Dwarf_Word regs[RMR_ARCH_DWARF_REGS];
+
+	for (int i = 0; i < RMR_ARCH_DWARF_REGS; i++)
+		regs[i] = unwind->regs[i];
+	return dwfl_thread_state_registers(thread, 0, RMR_ARCH_DWARF_REGS, regs);
+}
+
+static const Dwfl_Thread_Callbacks thread_callbacks = {
+	.next_thread = next_thread,
+	.get_thread = get_thread,
+	.memory_read = read_memory,
+	.set_initial_registers = set_registers,
+};
+
+static struct rmr_error *dwfl_failed(const char *what)
+{
+	return rmr_error_create(RMR_E_OS, 0, "libdw cannot %s: %s", what, dwfl_errmsg(-1));
+}
+
+static struct rmr_error *report_modules(struct rmr_unwind *unwind)
+{
+	struct rmr_target *target = unwind->target;
+
+	dwfl_report_begin(unwind->dwfl);
+	for (size_t i = 0; i < target->module_count; i++) {
+		struct rmr_module *module = &target->modules[i];
+		void **userdata;
+		if (!module->executable)
+			continue;
+		Dwfl_Module *mod = dwfl_report_module(unwind->dwfl, module->map->path, module->start,
+						      module->end);
+		if (!mod)
+			return dwfl_failed("register a file");
+		dwfl_module_info(mod, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
+		*userdata = unwind;
+	}
+	dwfl_report_end(unwind->dwfl, NULL, NULL);
+	return NULL;
+}
+
+struct rmr_error *rmr_unwind_create(struct rmr_target *target, struct rmr_unwind **ret)
+{
+	struct rmr_unwind *unwind = calloc(1, sizeof(*unwind));
+
+	if (!unwind)
+		return &rmr_enomem;
+	elf_version(EV_CURRENT);
+	unwind->target = target;
+	unwind->stack = malloc(STACK_COPY);
+	unwind->copies = calloc(target->module_count + 1, sizeof(void *));
+	struct rmr_error *err =
+		unwind->stack && unwind->copies ? rmr_safe_create(target, &unwind->safe) : &rmr_enomem;
+	if (!err) {
+		unwind->dwfl = dwfl_begin(&module_callbacks);
+		err = unwind->dwfl ? report_modules(unwind) : &rmr_enomem;
+	}
+	if (!err && !dwfl_attach_state(unwind->dwfl, NULL, target->pid, &thread_callbacks, unwind))
+		err = dwfl_failed("attach");
+	if (err) {
+		rmr_unwind_destroy(unwind);
+		return err;
+	}
+	*ret = unwind;
+	return NULL;
+}
+
+void rmr_unwind_destroy(struct rmr_unwind *unwind)
+{
+	if (!unwind)
+		return;
+	if (unwind->dwfl)
+		dwfl_end(unwind->dwfl);
+	for (size_t i = 0; i < unwind->copy_count; i++)
+		free(unwind->copies[i]);
+	rmr_safe_destroy(unwind->safe);
+	free(unwind->copies);
+	free(unwind->stack);
+	free(unwind);
+}
+
+/*
+ * True if the file has CFI for @p pc. Without it libdw guesses by the frame pointer, and a guess
+ * may leave frames out.
+ */
+static bool has_cfi(const struct rmr_unwind *unwind, rmr_addr_t pc)
+{
+	Dwarf_Addr bias;
+	Dwarf_Frame *frame;
+	Dwfl_Module *mod = dwfl_addrmodule(unwind->dwfl, pc);
+	Dwarf_CFI *cfi = mod ? dwfl_module_eh_cfi(mod, &bias) : NULL;
+
+	if (!cfi || dwarf_cfi_addrframe(cfi, pc - bias, &frame) != 0)
+		return false;
+	free(frame);
+	return true;
+}
+
+static int visit_frame(Dwfl_Frame *frame, void *arg)
+{
+	struct rmr_unwind *unwind = arg;
+	Dwarf_Addr pc;
+	bool activation;
+
+	if (!dwfl_frame_pc(frame, &pc, &activation))
+		return DWARF_CB_ABORT;
+	if (!activation)
+		pc--;
+	/* The innermost frame always counts as an activation: the pc is exact. */
+	bool signal = activation && unwind->frames > 0;
+	unwind->step = rmr_safe_next(&unwind->walk, rmr_safe_place(unwind->safe, pc), signal);
+	if (unwind->step != RMR_STEP_ON)
+		return DWARF_CB_ABORT;
+	unwind->broken = ++unwind->frames > MAX_FRAMES || !has_cfi(unwind, pc);
+	return unwind->broken ? DWARF_CB_ABORT : DWARF_CB_OK;
+}
+
+static enum rmr_unwind_verdict walk(struct rmr_unwind *unwind, long syscall, rmr_addr_t sp)
+{
+	if (rmr_arch_is_forbidden(syscall)) {
+		unwind->walk.reason = "in a system call that changes memory, threads or users";
+		return RMR_UNWIND_UNSAFE;
+	}
+	unwind->walk = (struct rmr_safe_walk){
+		.waits = rmr_arch_is_wait(syscall),
+		.waits_futex = rmr_arch_is_futex(syscall),
+	};
+	unwind->frames = 0;
+	unwind->step = RMR_STEP_ON;
+	unwind->broken = false;
+	unwind->stack_start = sp & ~(rmr_addr_t)7;
+	unwind->stack_size = rmr_target_read_some(unwind->target, unwind->stack_start, unwind->stack,
+						  STACK_COPY);
+	int end = dwfl_getthread_frames(unwind->dwfl, unwind->target->pid, visit_frame, unwind);
+	if (unwind->step == RMR_STEP_ON && end == 0)
+		unwind->step = rmr_safe_end(&unwind->walk);
+	if (unwind->step == RMR_STEP_SAFE)
+		return RMR_UNWIND_SAFE;
+	if (unwind->step == RMR_STEP_UNSAFE)
+		return RMR_UNWIND_UNSAFE;
+	unwind->walk.reason = "in code without unwind information";
+	return RMR_UNWIND_UNKNOWN;
+}
+
+enum rmr_unwind_verdict rmr_unwind_warm(struct rmr_unwind *unwind, rmr_addr_t pc, rmr_addr_t sp,
+					long syscall)
+{
+	rmr_arch_dwarf_regs_partial(pc, sp, unwind->regs);
+	return walk(unwind, syscall, sp);
+}
+
+enum rmr_unwind_verdict rmr_unwind_check(struct rmr_unwind *unwind, const struct rmr_regs *regs,
+					 const char **reason)
+{
+	rmr_arch_dwarf_regs(regs, unwind->regs);
+	enum rmr_unwind_verdict verdict =
+		walk(unwind, rmr_arch_syscall(regs), rmr_arch_sp(regs));
+	if (reason)
+		*reason = unwind->walk.reason;
+	return verdict;
+}
+
+bool rmr_unwind_is_in_eval(struct rmr_unwind *unwind, rmr_addr_t pc)
+{
+	return rmr_safe_place(unwind->safe, pc) == RMR_PLACE_EVAL;
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/**
+ * @file
+ * The call chain of one thread by the files' CFI (libdw), and whether that thread is at a safe
+ * point for a call of pthread_create. Files are loaded when a frame first needs them: call
+ * rmr_unwind_warm() before a thread is stopped.
+ */
+#ifndef RMR_ATTACH_UNWIND_H
+#define RMR_ATTACH_UNWIND_H
+
+#include "attach/arch.h"
+#include "attach/target.h"
+
+struct rmr_unwind;
+
+/** What a walk found. */
+enum rmr_unwind_verdict {
+	RMR_UNWIND_SAFE,
+	RMR_UNWIND_UNSAFE,  /**< in the C library, the loader, an allocator, a signal handler, ... */
+	RMR_UNWIND_UNKNOWN, /**< the chain broke off: code without CFI */
+};
+
+/** The target must outlive the unwinder. */
+struct rmr_error *rmr_unwind_create(struct rmr_target *target, struct rmr_unwind **ret)
+	RMR_MUST_CHECK;
+void rmr_unwind_destroy(struct rmr_unwind *unwind);
+
+/**
+ * Walks a blocked thread that nobody stopped, by its stack pointer and program counter alone, so
+ * that all files on its stack are loaded. The answer is a guess.
+ */
+enum rmr_unwind_verdict rmr_unwind_warm(struct rmr_unwind *unwind, rmr_addr_t pc, rmr_addr_t sp,
+					long syscall);
+
+/**
+ * Walks a stopped thread. It is safe if all of this holds:
+ * - it is in no system call that changes memory, threads or credentials;
+ * - no frame is in the dynamic loader, in a file that exports malloc, in a signal handler, or in
+ *   code without CFI;
+ * - every run of frames in the C library was entered through a function of a short list of calls
+ *   that wait and that hold no lock of the C library's own; what the C library's own start code is
+ *   at the outer end is allowed;
+ * - the walk reached the outermost frame, or a frame of the interpreter's evaluation loop: what is
+ *   outside that cannot be in the midst of a library's work.
+ * @p reason, if not NULL, is set to a constant text if it is not safe.
+ */
+enum rmr_unwind_verdict rmr_unwind_check(struct rmr_unwind *unwind, const struct rmr_regs *regs,
+					 const char **reason);
+
+/** True if @p pc is in the interpreter's evaluation loop. */
+bool rmr_unwind_is_in_eval(struct rmr_unwind *unwind, rmr_addr_t pc);
+
+#endif
