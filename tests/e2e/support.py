@@ -441,20 +441,5 @@ class LiveTest(unittest.TestCase):
         return result
 
 
-def each(test, items, **label):
-    """for item in each(self, items): ... as one sub-test after the other, stopping at none."""
-    for item in items:
-        with test.subTest(**{k: v(item) for k, v in label.items()} or {"case": str(item)}):
-            yield item
-
-
-def pause_us(text):
-    """The longest stop of a thread that remora printed, in microseconds, or None."""
-    found = re.search(r"([\d.]+) ?(us|µs|ms|s)\b", text)
-    if not found:
-        return None
-    return float(found.group(1)) * {"us": 1, "µs": 1, "ms": 1e3, "s": 1e6}[found.group(2)]
-
-
 if __name__ == "__main__":
     sys.exit("run the folder: python3 tests/e2e")

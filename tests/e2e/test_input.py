@@ -39,12 +39,13 @@ class Dumps(support.LiveTest):
         """Without its end a dump loads, with a warning; never a crash."""
         generator = random.Random(3)
         cuts = [generator.randrange(400, len(self.bytes) - 1) for _ in range(25)]
-        for cut in support.each(self, cuts + [len(self.bytes) - 2]):
-            result = support.remora("summary", self.written(self.bytes[:cut]))
-            self.assertIn(result.status, (0, 2), repr(result))
-            self.assertRegex(result.err, "(?m)^remora: ")
-            if result.status == 0:
-                self.assertRegex(result.err, "(?i)warning.*(cut|end|trailer|complete)", repr(result))
+        for cut in cuts + [len(self.bytes) - 2]:
+            with self.subTest(case=cut):
+                result = support.remora("summary", self.written(self.bytes[:cut]))
+                self.assertIn(result.status, (0, 2), repr(result))
+                self.assertRegex(result.err, "(?m)^remora: ")
+                if result.status == 0:
+                    self.assertRegex(result.err, "(?i)warning.*(cut|end|trailer|complete)", repr(result))
 
     def test_empty(self):
         self.refused(support.remora("summary", self.written(b"")), 2, "(?i)empty|no dump")
@@ -55,19 +56,21 @@ class Dumps(support.LiveTest):
                  b'{"remora": 1}\n' + b"[" * 100000, bytes(generator.randrange(256) for _ in range(5000)),
                  gzip.compress(b"hello\n"), gzip.compress(self.bytes)[:5000], b"\x28\xb5\x2f\xfd" + bytes(50),
                  b'{"address": 1, "type": "x", "size": -5, "refs": ["a"]}\n']
-        for case in support.each(self, cases, content=lambda c: c[:20]):
-            result = support.remora("summary", self.written(case))
-            self.assertEqual((result.status, result.out), (2, ""), repr(result))
-            self.assertRegex(result.err, "^remora: ")
+        for case in cases:
+            with self.subTest(case=case[:20]):
+                result = support.remora("summary", self.written(case))
+                self.assertEqual((result.status, result.out), (2, ""), repr(result))
+                self.assertRegex(result.err, "^remora: ")
 
     def test_bytes_changed(self):
         generator = random.Random(5)
-        for number in support.each(self, range(25)):
-            content = bytearray(self.bytes)
-            for _ in range(generator.randrange(1, 6)):
-                content[generator.randrange(len(content))] = generator.randrange(256)
-            result = support.remora("summary", self.written(content))
-            self.assertIn(result.status, (0, 2), repr(result))
+        for number in range(25):
+            with self.subTest(case=number):
+                content = bytearray(self.bytes)
+                for _ in range(generator.randrange(1, 6)):
+                    content[generator.randrange(len(content))] = generator.randrange(256)
+                result = support.remora("summary", self.written(content))
+                self.assertIn(result.status, (0, 2), repr(result))
 
     def test_folder_and_device(self):
         self.refused(support.remora("summary", self.folder()), 2, "(?i)director|folder|regular|file")
@@ -76,17 +79,19 @@ class Dumps(support.LiveTest):
     def test_compressed(self):
         with self.start("known_heap") as target:
             folder = self.folder()
-            for ending in support.each(self, ("gz", "zst")):
-                path = os.path.join(folder, "heap.jsonl." + ending)
-                self.good(support.remora("dump", target, "-o", path))
-                self.assertIn("Node", self.good(support.remora("summary", "--limit", "0", path)).out)
-                self.assertLess(os.path.getsize(path), len(self.bytes) / 2)
+            for ending in ("gz", "zst"):
+                with self.subTest(case=ending):
+                    path = os.path.join(folder, "heap.jsonl." + ending)
+                    self.good(support.remora("dump", target, "-o", path))
+                    self.assertIn("Node", self.good(support.remora("summary", "--limit", "0", path)).out)
+                    self.assertLess(os.path.getsize(path), len(self.bytes) / 2)
 
     def test_absent_address(self):
-        for command in support.each(self, ("show", "why", "referrers", "children")):
-            result = support.remora(command, self.file, "12345")
-            self.assertEqual((result.status, result.out), (1, ""), repr(result))
-            self.assertRegex(result.err, "^remora: .*(12345|0x3039)")
+        for command in ("show", "why", "referrers", "children"):
+            with self.subTest(case=command):
+                result = support.remora(command, self.file, "12345")
+                self.assertEqual((result.status, result.out), (1, ""), repr(result))
+                self.assertRegex(result.err, "^remora: .*(12345|0x3039)")
 
 
 class Places(support.LiveTest):
@@ -128,11 +133,12 @@ class Places(support.LiveTest):
 
     def test_unwritable(self):
         with self.start("sleep") as target:
-            for place in support.each(self, ("/nonexistent/folder/x", "/proc/x", "/dev/full",
-                                             self.folder())):
-                result = self.dumped(target, "-o", place)
-                self.assertIn(result.status, (2, 5), repr(result))
-                self.assertRegex(result.err, "(?m)^remora: ")
+            for place in ("/nonexistent/folder/x", "/proc/x", "/dev/full",
+                                             self.folder()):
+                with self.subTest(case=place):
+                    result = self.dumped(target, "-o", place)
+                    self.assertIn(result.status, (2, 5), repr(result))
+                    self.assertRegex(result.err, "(?m)^remora: ")
             target.finish(self)
 
     def test_full_disk(self):

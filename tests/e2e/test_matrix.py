@@ -68,12 +68,14 @@ class Containers(support.LiveTest):
         return found
 
     def test_namespaces(self):
-        for interpreter in support.each(self, self.interpreters()):
-            self.check(interpreter, {})
+        for interpreter in self.interpreters():
+            with self.subTest(case=interpreter):
+                self.check(interpreter, {})
 
     def test_user_namespace(self):
-        for interpreter in support.each(self, self.interpreters()[:2]):
-            self.check(interpreter, {"CT_USER": "1"})
+        for interpreter in self.interpreters()[:2]:
+            with self.subTest(case=interpreter):
+                self.check(interpreter, {"CT_USER": "1"})
 
 
 if __name__ == "__main__":

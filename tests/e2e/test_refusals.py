@@ -181,18 +181,20 @@ class Usage(support.LiveTest):
              ("run", "--timeout", "soon", "1", "-c", "pass")]
 
     def test_wrong_usage(self):
-        for line in support.each(self, self.LINES):
-            result = support.remora(*line)
-            self.assertEqual(result.status, 2, repr(result))
-            self.assertEqual(result.out, "", repr(result))
-            self.assertRegex(result.err, "(?m)^(remora: |usage: )", repr(result))
+        for line in self.LINES:
+            with self.subTest(case=line):
+                result = support.remora(*line)
+                self.assertEqual(result.status, 2, repr(result))
+                self.assertEqual(result.out, "", repr(result))
+                self.assertRegex(result.err, "(?m)^(remora: |usage: )", repr(result))
 
     def test_help_and_version(self):
-        for line in support.each(self, [("--help",), ("help",), ("help", "run"), ("run", "--help"),
-                                        ("--version",)]):
-            result = self.good(support.remora(*line))
-            self.assertTrue(result.out, repr(result))
-            self.assertEqual(result.err, "", repr(result))
+        for line in [("--help",), ("help",), ("help", "run"), ("run", "--help"),
+                                        ("--version",)]:
+            with self.subTest(case=line):
+                result = self.good(support.remora(*line))
+                self.assertTrue(result.out, repr(result))
+                self.assertEqual(result.err, "", repr(result))
 
 
 if __name__ == "__main__":

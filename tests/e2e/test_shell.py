@@ -38,14 +38,19 @@ class Scripted(support.LiveTest):
         self.assertRegex(result.out, r"(?m)^6$")
         self.assertIn("sys.modules['app'].CACHE", result.out)
 
-    def test_errors_do_not_end_it(self):
+    def test_errors(self):
+        """A script ends at the first failure, with its status; with -k it goes on."""
         with self.start("sleep") as target:
+            script = b"show 1\nwhy\nnonsense\npy 1/0\npy 'still ' + 'on'\n"
             with support.unharmed(self, target):
-                result = support.remora("shell", target, stdin=b"nonsense\nshow 1\nwhy\npy 1/0\npy 'still ' + 'on'\n")
+                result = self.good(support.remora("shell", target, stdin=script), 1)
+                self.assertNotIn("still on", result.out)
+            with support.unharmed(self, target):
+                result = support.remora("shell", "-k", target, stdin=script)
+            self.assertIn("still on", result.out, repr(result))
+            self.assertIn("ZeroDivisionError", result.err)
+            self.assertIn("nonsense", result.err)
             target.finish(self)
-        self.assertIn("still on", result.out, repr(result))
-        self.assertIn("ZeroDivisionError", result.err)
-        self.assertIn("nonsense", result.err)
 
     def test_target_goes_away(self):
         with self.start("sleep") as target:

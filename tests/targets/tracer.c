@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* usage: tracer PID - traces PID (seized, running) until its standard input ends. */
+/* usage: tracer PID - traces PID, passing its signals on, until killed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
-#include <unistd.h>
+#include <sys/wait.h>
 
 int main(int argc, char **argv)
 {
-	char byte;
+	pid_t pid = argc == 2 ? (pid_t)strtol(argv[1], NULL, 10) : 0;
+	int status;
 
-	if (argc != 2 || ptrace(PTRACE_SEIZE, (pid_t)strtol(argv[1], NULL, 10), 0L, 0L) != 0) {
+	if (pid <= 0 || ptrace(PTRACE_SEIZE, pid, 0L, 0L) != 0) {
 		perror("tracer");
 		return 1;
 	}
 	puts("READY");
 	fflush(stdout);
-	while (read(0, &byte, 1) > 0)
-		;
+	while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
+		long number = status >> 16 ? 0 : WSTOPSIG(status);
+		ptrace(PTRACE_CONT, pid, 0L, number);
+	}
 	return 0;
 }
