@@ -1,0 +1,655 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "payloads/heap_dump/walker.h"
+
+enum {
+	FIRST_STACK = 64 << 10,
+	PUBLISH = 64 << 10, // bytes after which the reader is told
+	MAX_CHARACTERS = 100,
+	MAX_DIGITS_SHORT = 12, // 30-bit digits: 108 decimal digits
+	MAX_DIGITS_FULL = 476, // 4300 decimal digits, Python's own limit for printing
+};
+
+// ---- the record ----
+
+uint64_t *rmr_emit_begin(struct rmr_heap_dump *w)
+{
+	if (unlikely(w->failed))
+		return NULL;
+	if (likely(w->ring->position + RMR_REC_MAX - w->ring->other <= RMR_RING_CAPACITY))
+		return rmr_ring_at(w->ring);
+	w->waiting = true;
+	enum rmr_ring_status status = rmr_ring_reserve(w->ring, RMR_REC_MAX);
+	w->waiting = false;
+	if (status != RMR_RING_OK) {
+		w->failed = true;
+		w->status = RMR_HEAP_DUMP_CLOSED;
+		return NULL;
+	}
+	return rmr_ring_at(w->ring);
+}
+
+void rmr_emit_end(struct rmr_heap_dump *w, uint64_t *start, uint64_t *end, unsigned kind,
+	unsigned part, unsigned flags)
+{
+	uint64_t size = (uint64_t)((char *)end - (char *)start);
+
+	*start = size | (uint64_t)kind << 32 | (uint64_t)part << 40 | (uint64_t)flags << 48;
+	rmr_ring_advance(w->ring, size);
+	if (w->ring->position - w->ring->published >= PUBLISH)
+		rmr_ring_publish(w->ring);
+}
+
+// What is known of an object before its record is begun.
+struct facts {
+	uint64_t size, rc, len, owned, weak;
+	int64_t line;
+	struct rmr_span name, module, file, value;
+	uint64_t small; // holds the bytes of a value that is no text
+	bool has_len, has_line, has_value;
+	bool value_goes_on;
+	uint32_t shape;
+	unsigned flags; // IMMORTAL and what follows it
+};
+
+static uint64_t *put_name(uint64_t *p, struct rmr_span name)
+{
+	if (name.size > RMR_REC_MAX_TEXT)
+		name.size = RMR_REC_MAX_TEXT;
+	return rmr_values_put(p, name, 0, false);
+}
+
+static uint64_t *put_head(uint64_t *p, const struct rmr_type_info *info, uint64_t object,
+	const struct facts *f, unsigned *flags, uint32_t hidden, uint32_t keys)
+{
+	bool wide = (f->size | f->rc) >> 32;
+
+	*flags = f->flags;
+	p[1] = object;
+	p[2] = info->id | (uint64_t)f->shape << 32;
+	p[3] = (uint32_t)f->size | f->rc << 32;
+	p += 4;
+	if (unlikely(wide)) {
+		*flags |= RMR_OBJECT_WIDE;
+		*p++ = f->size;
+		*p++ = f->rc;
+	}
+	if (f->has_len) {
+		*flags |= RMR_OBJECT_LEN;
+		*p++ = f->len;
+	}
+	if (f->owned) {
+		*flags |= RMR_OBJECT_OWNED;
+		*p++ = f->owned;
+	}
+	if (f->weak) {
+		*flags |= RMR_OBJECT_WEAK;
+		*p++ = f->weak;
+	}
+	if (hidden | keys) {
+		*flags |= RMR_OBJECT_COUNTS;
+		*p++ = hidden | (uint64_t)keys << 32;
+	}
+	if (f->has_line) {
+		*flags |= RMR_OBJECT_LINE;
+		*p++ = (uint64_t)f->line;
+	}
+	if (f->name.size) {
+		*flags |= RMR_OBJECT_NAME;
+		p = put_name(p, f->name);
+	}
+	if (f->module.size) {
+		*flags |= RMR_OBJECT_MODULE;
+		p = put_name(p, f->module);
+	}
+	if (f->file.size) {
+		*flags |= RMR_OBJECT_FILE;
+		p = put_name(p, f->file);
+	}
+	if (f->has_value) {
+		*flags |= RMR_OBJECT_VALUE;
+		p = rmr_values_put(p, f->value, 0, f->value_goes_on);
+	}
+	return p;
+}
+
+static void put_addresses(uint64_t *restrict to, const uint64_t *restrict from, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		to[i] = from[i];
+}
+
+static void put_part(struct rmr_heap_dump *w, unsigned part, const uint64_t *from, uint32_t count,
+	bool more)
+{
+	uint64_t *start = rmr_emit_begin(w);
+
+	if (!start)
+		return;
+	put_addresses(start + 1, from, count);
+	rmr_emit_end(w, start, start + 1 + count, RMR_REC_PART, part,
+		more ? RMR_OBJECT_MORE : 0);
+}
+
+static void count_object(struct rmr_heap_dump *w, const struct facts *f, uint64_t references)
+{
+	w->objects++;
+	w->bytes += f->size;
+	w->references += references;
+}
+
+// ---- facts ----
+
+static void set_small(struct facts *f, unsigned encoding, uint64_t bits, unsigned size)
+{
+	f->small = bits;
+	f->value = (struct rmr_span){&f->small, size, (uint8_t)encoding};
+	f->has_value = true;
+}
+
+static void int_value(struct rmr_heap_dump *w, uint64_t object, struct facts *f)
+{
+	bool negative;
+	uint64_t at, count = rmr_sizes_int_digits(w, object, &negative, &at);
+	unsigned limit = w->request.values == RMR_VALUES_FULL ? MAX_DIGITS_FULL : MAX_DIGITS_SHORT;
+	const uint32_t *digits = (const uint32_t *)(uintptr_t)at;
+
+	if (count <= 2) {
+		int64_t value = count > 0 ? digits[0] : 0;
+		value += count > 1 ? (int64_t)digits[1] << 30 : 0;
+		set_small(f, RMR_TEXT_INT, (uint64_t)(negative ? -value : value), 8);
+	} else if (count <= limit) {
+		f->value = (struct rmr_span){digits, count * 4,
+			negative ? RMR_TEXT_NEGATIVE_DIGITS : RMR_TEXT_DIGITS};
+		f->has_value = true;
+	}
+}
+
+// Sets the value to what the option leaves of it.
+static void text_value(struct rmr_heap_dump *w, struct facts *f, struct rmr_span span)
+{
+	unsigned width = span.encoding == RMR_TEXT_UCS2 ? 2 : span.encoding == RMR_TEXT_UCS4 ? 4 : 1;
+
+	if (w->request.values == RMR_VALUES_NONE || !span.data)
+		return;
+	if (w->request.values == RMR_VALUES_SHORT && span.size > MAX_CHARACTERS * width)
+		span.size = MAX_CHARACTERS * width;
+	f->value = span;
+	f->has_value = true;
+}
+
+static void scalar_facts(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
+	struct facts *f)
+{
+	const struct rmr_runtime *rt = &w->rt;
+	bool values = w->request.values != RMR_VALUES_NONE && info->exact;
+
+	switch (info->kind) {
+	case RMR_KIND_NONE:
+		set_small(f, RMR_TEXT_NONE, 0, 0);
+		break;
+	case RMR_KIND_BOOL:
+		if (values)
+			set_small(f, object == (uintptr_t)w->api._Py_TrueStruct ? RMR_TEXT_TRUE
+									: RMR_TEXT_FALSE, 0, 0);
+		break;
+	case RMR_KIND_INT:
+		if (values)
+			int_value(w, object, f);
+		break;
+	case RMR_KIND_FLOAT:
+		if (values)
+			set_small(f, RMR_TEXT_FLOAT, rmr_at(rt, object, 16), 8);
+		break;
+	case RMR_KIND_STR:
+		f->len = rmr_at(rt, object, 16);
+		f->has_len = true;
+		if (rmr_at32(rt, object, 32) & 3)
+			f->flags |= RMR_OBJECT_INTERNED;
+		if (info->exact)
+			text_value(w, f, rmr_values_str(w, object));
+		break;
+	case RMR_KIND_BYTES:
+		f->len = rmr_at(rt, object, 16);
+		f->has_len = true;
+		if (info->exact)
+			text_value(w, f, (struct rmr_span){(const char *)(uintptr_t)object +
+					rt->header + 32, f->len, RMR_TEXT_LATIN1});
+		break;
+	}
+}
+
+static void container_facts(struct rmr_heap_dump *w, const struct rmr_type_info *info,
+	uint64_t object, struct facts *f)
+{
+	enum { SET_USED = 24, LEN = 16, RANGE_LEN = 40 };
+	const struct rmr_runtime *rt = &w->rt;
+	uint64_t length;
+
+	switch (info->kind) {
+	case RMR_KIND_BYTEARRAY:
+	case RMR_KIND_LIST:
+	case RMR_KIND_TUPLE:
+	case RMR_KIND_DICT:
+	case RMR_KIND_VAR:
+		f->len = rmr_at(rt, object, LEN);
+		f->has_len = true;
+		break;
+	case RMR_KIND_SET:
+		f->len = rmr_at(rt, object, SET_USED);
+		f->has_len = true;
+		break;
+	case RMR_KIND_RANGE:
+		length = rmr_at(rt, object, RANGE_LEN);
+		if (rmr_is_readable(w, length)) {
+			struct facts number = {0};
+			int_value(w, length, &number);
+			f->len = number.small;
+			f->has_len = number.value.encoding == RMR_TEXT_INT;
+		}
+		break;
+	case RMR_KIND_WEAKREF:
+		f->weak = rmr_at(rt, object, 16);
+		if (f->weak == (uintptr_t)w->api._Py_NoneStruct)
+			f->weak = 0;
+		break;
+	}
+	// Values that lie outside of the dict (3.11, 3.12) or behind the fixed part (3.13+).
+	if (info->managed_dict) {
+		uint64_t word = rmr_word(object, -24), values = rmr_word(object, -32);
+		if ((rt->minor == 12 && (word & 1)) || (rt->minor == 11 && values) ||
+			info->inline_values)
+			f->owned = info->inline_size;
+	}
+}
+
+static void code_facts(struct rmr_heap_dump *w, uint64_t code, struct facts *f, bool with_line)
+{
+	const struct rmr_layout *layout = w->rt.layout;
+
+	f->name = rmr_values_str(w, rmr_at(&w->rt, code, layout->code_name));
+	f->file = rmr_values_str(w, rmr_at(&w->rt, code, layout->code_filename));
+	if (with_line) {
+		f->line = rmr_at32(&w->rt, code, layout->code_firstlineno);
+		f->has_line = true;
+	}
+}
+
+static void name_facts(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
+	struct facts *f)
+{
+	enum { DESCR_NAME = 24, METHOD_DEF = 16 };
+	const struct rmr_runtime *rt = &w->rt;
+	uint64_t code, def;
+
+	switch (info->kind) {
+	case RMR_KIND_TYPE:
+		f->name = rmr_types_name(w, object);
+		f->module = rmr_types_module(w, object);
+		break;
+	case RMR_KIND_MODULE:
+		f->name = rmr_values_str(w, rmr_at(rt, object, rt->layout->module_name));
+		break;
+	case RMR_KIND_FUNCTION:
+		f->name = rmr_values_str(w, rmr_at(rt, object, rt->minor <= 9 ? 64 : 32));
+		break;
+	case RMR_KIND_BUILTIN:
+		def = rmr_at(rt, object, METHOD_DEF);
+		if (rmr_memory_has(w, def, 8))
+			f->name = rmr_values_c_string(w, rmr_word(def, 0));
+		break;
+	case RMR_KIND_CODE:
+		code_facts(w, object, f, true);
+		break;
+	case RMR_KIND_FRAME:
+		code = rmr_frames_code(w, info, object);
+		if (code)
+			code_facts(w, code, f, true);
+		break;
+	case RMR_KIND_GENERATOR:
+		f->name = rmr_values_str(w, rmr_at(rt, object,
+			rt->minor <= 10 ? 48 : rt->layout->gen_name));
+		break;
+	case RMR_KIND_DESCRIPTOR:
+		f->name = rmr_values_str(w, rmr_at(rt, object, DESCR_NAME));
+		break;
+	}
+}
+
+static uint64_t refcount(struct rmr_heap_dump *w, uint64_t object, unsigned *flags)
+{
+	uint64_t word = rmr_at(&w->rt, object, 0);
+
+	if (w->rt.minor < 12)
+		return word;
+	if ((int32_t)word < 0)
+		*flags |= RMR_OBJECT_IMMORTAL;
+	return w->rt.minor >= 14 || (int32_t)word < 0 ? (uint32_t)word : word;
+}
+
+static void base_facts(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
+	struct facts *f)
+{
+	bool approximate;
+
+	f->rc = refcount(w, object, &f->flags);
+	f->size = rmr_sizes_get(w, info, object, &approximate);
+	if (approximate)
+		f->flags |= RMR_OBJECT_APPROXIMATE;
+	scalar_facts(w, info, object, f);
+}
+
+// ---- objects without references ----
+
+// A str or bytes whose value takes more than one record.
+static void emit_long_value(struct rmr_heap_dump *w, const struct rmr_type_info *info,
+	uint64_t object, struct facts *f)
+{
+	struct rmr_span rest = f->value;
+	uint64_t *start = rmr_emit_begin(w);
+	unsigned flags;
+
+	if (!start)
+		return;
+	f->value.size = RMR_REC_PART_TEXT;
+	f->value_goes_on = true;
+	uint64_t *end = put_head(start, info, object, f, &flags, 0, 0);
+	rmr_emit_end(w, start, end, RMR_REC_OBJECT, 0, flags | RMR_OBJECT_MORE);
+	for (bool more = true; more;) {
+		rest.data = (const char *)rest.data + RMR_REC_PART_TEXT;
+		rest.size -= RMR_REC_PART_TEXT;
+		struct rmr_span part = rest;
+		more = rest.size > RMR_REC_PART_TEXT;
+		if (more)
+			part.size = RMR_REC_PART_TEXT;
+		start = rmr_emit_begin(w);
+		if (!start)
+			return;
+		end = rmr_values_put(start + 1, part, 0, more);
+		rmr_emit_end(w, start, end, RMR_REC_PART, RMR_PART_VALUE,
+			more ? RMR_OBJECT_MORE : 0);
+		w->progress++;
+	}
+}
+
+static void emit_leaf(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object)
+{
+	struct facts f = {0};
+	unsigned flags;
+
+	base_facts(w, info, object, &f);
+	count_object(w, &f, 0);
+	if (unlikely(f.value.size > RMR_REC_PART_TEXT)) {
+		emit_long_value(w, info, object, &f);
+		return;
+	}
+	uint64_t *start = rmr_emit_begin(w);
+	if (!start)
+		return;
+	uint64_t *end = put_head(start, info, object, &f, &flags, 0, 0);
+	rmr_emit_end(w, start, end, RMR_REC_OBJECT, 0, flags);
+}
+
+// ---- objects with references ----
+
+// Where the references of the object in hand go while tp_traverse runs.
+struct collector {
+	const struct rmr_type_info *info;
+	struct facts *facts;
+	uint64_t object;
+	uint64_t total;
+	uint32_t base;  // of its part of the scratch
+	uint32_t count; // in it now
+	bool spilled;   // part of the record is written already
+};
+
+static void spill(struct rmr_heap_dump *w, struct collector *c)
+{
+	const uint64_t *from = w->scratch + c->base;
+
+	if (c->spilled) {
+		put_part(w, RMR_PART_REFS, from, c->count, true);
+	} else {
+		unsigned flags;
+		uint64_t *start = rmr_emit_begin(w);
+		if (start) {
+			uint64_t *end = put_head(start, c->info, c->object, c->facts, &flags, 0, 0);
+			put_addresses(end, from, c->count);
+			rmr_emit_end(w, start, end + c->count, RMR_REC_OBJECT, 0,
+				flags | RMR_OBJECT_MORE);
+		}
+		c->spilled = true;
+	}
+	c->total += c->count;
+	c->count = 0;
+}
+
+static int collect_visit(uint64_t child, struct rmr_heap_dump *w)
+{
+	struct collector *c = w->collector;
+
+	if (unlikely(!child))
+		return 0;
+	w->progress++;
+	if (unlikely(c->count == RMR_REC_PART_REFS))
+		spill(w, c);
+	w->scratch[c->base + c->count++] = child;
+	return 0;
+}
+
+static int follow_visit(uint64_t child, struct rmr_heap_dump *w)
+{
+	w->progress++;
+	rmr_emit_child(w, child);
+	return 0;
+}
+
+static int count_visit(uint64_t child, struct rmr_heap_dump *w)
+{
+	w->progress += child != 0;
+	return 0;
+}
+
+// Whether dict_traverse() visits keys, too: if it does not, they are to be added.
+static bool keys_are_visited(struct rmr_heap_dump *w, const struct rmr_dict_iter *iter,
+	uint64_t dict)
+{
+	if (w->rt.minor >= 11)
+		return iter->is_general;
+	// Up to 3.10 a table that uses the general look-up function visits both; which function that
+	// is shows with the first dict of each that is not empty.
+	uint64_t lookup = rmr_word(iter->keys, 16);
+	for (uint32_t i = 0; i < w->lookup_count; i++) {
+		if (w->lookups[i][0] == lookup)
+			return w->lookups[i][1];
+	}
+	struct rmr_dict_iter count = *iter;
+	uint64_t used = 0;
+	while (rmr_dict_next(&count))
+		used++;
+	uint64_t before = w->progress;
+	struct rmr_type_info *info = rmr_types_get(w, (uintptr_t)w->api.PyDict_Type);
+	if (info)
+		rmr_walk_traverse(w, info, dict, count_visit);
+	bool visited = w->progress - before >= 2 * used;
+	if (used && w->lookup_count < 8) {
+		w->lookups[w->lookup_count][0] = lookup;
+		w->lookups[w->lookup_count++][1] = visited;
+	}
+	return visited;
+}
+
+// Starts a walk over the keys that tp_traverse left out; false if there are none.
+static bool start_keys(struct rmr_heap_dump *w, uint64_t dict, struct rmr_dict_iter *iter)
+{
+	uint64_t keys = rmr_at(&w->rt, dict, 32);
+
+	if (!rmr_is_readable(w, keys))
+		return false;
+	rmr_dict_start(w, iter, keys, rmr_at(&w->rt, dict, 40));
+	return !keys_are_visited(w, iter, dict);
+}
+
+static uint32_t append_keys(struct rmr_dict_iter *iter, uint64_t *to, uint32_t room)
+{
+	uint32_t count = 0;
+
+	while (count < room && rmr_dict_next(iter))
+		to[count++] = iter->key;
+	return count;
+}
+
+// The end of an object whose references did not fit one record.
+static void finish_spilled(struct rmr_heap_dump *w, struct collector *c, bool has_keys,
+	struct rmr_dict_iter *iter)
+{
+	uint64_t *scratch = w->scratch + c->base;
+
+	put_part(w, RMR_PART_REFS, scratch, c->count, has_keys);
+	c->total += c->count;
+	while (has_keys) {
+		uint32_t count = append_keys(iter, scratch, RMR_REC_PART_REFS);
+		struct rmr_dict_iter ahead = *iter;
+		has_keys = count == RMR_REC_PART_REFS && rmr_dict_next(&ahead);
+		put_part(w, RMR_PART_KEYS, scratch, count, has_keys);
+		c->total += count;
+		w->progress++;
+		if (w->failed)
+			return;
+	}
+	count_object(w, c->facts, c->total);
+}
+
+static void follow_spilled(struct rmr_heap_dump *w, struct rmr_type_info *info, uint64_t object,
+	bool has_keys)
+{
+	struct rmr_dict_iter iter;
+
+	rmr_walk_traverse(w, info, object, follow_visit);
+	if (!has_keys)
+		return;
+	rmr_dict_start(w, &iter, rmr_at(&w->rt, object, 32), rmr_at(&w->rt, object, 40));
+	while (rmr_dict_next(&iter) && !w->failed) {
+		w->progress++;
+		rmr_emit_child(w, iter.key);
+	}
+}
+
+static bool names_are_wanted(const struct rmr_type_info *info)
+{
+	if (!info->exact)
+		return true;
+	return info->kind != RMR_KIND_LIST && info->kind != RMR_KIND_TUPLE &&
+		info->kind != RMR_KIND_DICT && info->kind != RMR_KIND_SET &&
+		info->kind != RMR_KIND_CELL;
+}
+
+static void emit_node(struct rmr_heap_dump *w, struct rmr_type_info *info, uint64_t object,
+	struct facts *f)
+{
+	struct collector c = {.info = info, .facts = f, .object = object, .base = w->scratch_top};
+	uint64_t *scratch = w->scratch + c.base;
+	struct rmr_dict_iter iter = {0};
+	uint32_t hidden = 0, keys = 0;
+
+	if (rmr_types_object_is_gc(w, info, object)) {
+		w->collector = &c;
+		rmr_walk_traverse(w, info, object, collect_visit);
+	}
+	bool has_keys = info->kind == RMR_KIND_DICT && start_keys(w, object, &iter);
+	if (unlikely(c.spilled)) {
+		finish_spilled(w, &c, has_keys, &iter);
+		follow_spilled(w, info, object, has_keys);
+		return;
+	}
+	uint32_t count = c.count;
+	if (names_are_wanted(info)) {
+		rmr_names_reset(w);
+		rmr_names_collect(w, info, object);
+		f->shape = rmr_names_match(w, scratch, count, count + 1024, &hidden);
+	}
+	uint32_t all = count + hidden;
+	struct rmr_dict_iter rest = iter;
+	if (has_keys) {
+		// Room for the keys of every dict that did not spill: as many as values, or fewer.
+		uint32_t room = RMR_REC_PART_REFS + 1024 - all;
+		keys = append_keys(&rest, scratch + all, room);
+		if (keys > count) {
+			// 3.13.0: values that lie in the instance are visited there and not here.
+			hidden += keys;
+			all += keys;
+			keys = 0;
+		}
+	}
+	uint64_t *start = rmr_emit_begin(w);
+	if (!start)
+		return;
+	unsigned flags;
+	uint64_t *end = put_head(start, info, object, f, &flags, hidden, keys);
+	put_addresses(end, scratch, all + keys);
+	rmr_emit_end(w, start, end + all + keys, RMR_REC_OBJECT, 0, flags);
+	count_object(w, f, all + keys);
+	w->scratch_top += all + keys;
+	for (uint32_t i = 0; i < all + keys; i++)
+		rmr_emit_child(w, scratch[i]);
+	w->scratch_top = c.base;
+}
+
+void rmr_emit(struct rmr_heap_dump *w, uint64_t object, bool tracked)
+{
+	struct rmr_type_info *info = rmr_types_get(w, rmr_type_of(&w->rt, object));
+
+	if (unlikely(!info)) {
+		w->faults++;
+		return;
+	}
+	w->current_type = info->address;
+	if (info->leaf) {
+		emit_leaf(w, info, object);
+		return;
+	}
+	struct facts f = {0};
+	base_facts(w, info, object, &f);
+	if (!tracked && info->traverse && rmr_types_object_is_gc(w, info, object))
+		f.flags |= RMR_OBJECT_UNTRACKED;
+	container_facts(w, info, object, &f);
+	name_facts(w, info, object, &f);
+	w->depth++;
+	emit_node(w, info, object, &f);
+	w->depth--;
+}
+
+// ---- children ----
+
+static void put_off(struct rmr_heap_dump *w, uint64_t object)
+{
+	if (w->stack_count == w->stack_room) {
+		void *stack = w->stack;
+		if (!rmr_memory_grow(w, &stack, &w->stack_room, sizeof(*w->stack), FIRST_STACK))
+			return;
+		w->stack = stack;
+	}
+	w->stack[w->stack_count++] = object;
+}
+
+void rmr_emit_child(struct rmr_heap_dump *w, uint64_t child)
+{
+	if (!rmr_is_readable(w, child) || rmr_see(w, child))
+		return;
+	if (w->depth >= RMR_MAX_DEPTH || w->scratch_top + 2 * RMR_SCRATCH_MIN > RMR_SCRATCH) {
+		put_off(w, child);
+		return;
+	}
+	rmr_emit(w, child, false);
+}
+
+void rmr_emit_rest(struct rmr_heap_dump *w)
+{
+	while (w->stack_count && !w->failed)
+		rmr_emit(w, w->stack[--w->stack_count], false);
+}
+
+bool rmr_emit_init(struct rmr_heap_dump *w)
+{
+	w->scratch = rmr_memory_map(w, RMR_SCRATCH * sizeof(*w->scratch));
+	return w->scratch != NULL;
+}
