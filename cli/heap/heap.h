@@ -160,8 +160,8 @@ void rmr_heap_record(const struct rmr_heap *heap, uint32_t id, struct rmr_record
 char *rmr_heap_describe(const struct rmr_heap *heap, uint32_t id, size_t max);
 
 /**
- * The name of a module, function, type, code, ... or a str's whole value as UTF-8 (lone surrogates
- * as \udXXX), malloc()ed, or NULL.
+ * The record's name, and its value: a string as UTF-8 (lone surrogates as \udXXX), anything else
+ * as the dump's JSON has it. malloc()ed, or NULL where the record has none.
  */
 char *rmr_heap_name(const struct rmr_heap *heap, uint32_t id);
 char *rmr_heap_value(const struct rmr_heap *heap, uint32_t id);
@@ -250,7 +250,7 @@ const struct rmr_root *rmr_heap_root(const struct rmr_heap *heap, uint32_t root)
 char *rmr_heap_root_name(const struct rmr_heap *heap, uint32_t root, uint64_t index);
 /** True if a root other than the interned strings refers to @p id directly. */
 bool rmr_heap_is_rooted(const struct rmr_heap *heap, uint32_t id);
-/** How many references of roots (interned strings too) name @p id. */
+/** How many references of roots name @p id; those of the interned strings are weak: not counted. */
 uint64_t rmr_heap_root_references(const struct rmr_heap *heap, uint32_t id);
 /**
  * True if C code holds @p id: it is mortal, and its reference count is larger than the references

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/**
+ * @file
+ * The arrays behind struct rmr_heap. They lie in memory or in the mapped index file, which is
+ * untrusted: whoever follows an id or an offset from a section checks it against the counts.
+ */
+#ifndef RMR_CLI_HEAP_HEAP_INTERNAL_H
+#define RMR_CLI_HEAP_HEAP_INTERNAL_H
+
+#include "cli/heap/heap.h"
+#include "cli/heap/source.h"
+
+enum rmr_section {
+	RMR_SECTION_ADDRESS,   /**< uint64_t a object, ascending */
+	RMR_SECTION_LINE,      /**< uint64_t a object: offset of its line in the dump */
+	RMR_SECTION_SIZE,      /**< uint32_t a object, narrow (reader.h), as are the next four */
+	RMR_SECTION_RC,
+	RMR_SECTION_LEN,
+	RMR_SECTION_OWNED,
+	RMR_SECTION_SHAPE,     /**< index in SHAPES, or NARROW_UNKNOWN */
+	RMR_SECTION_TYPE,      /**< uint32_t a object */
+	RMR_SECTION_FLAGS,     /**< uint16_t a object */
+	RMR_SECTION_ABSENT,    /**< uint64_t an absent address, ascending */
+	RMR_SECTION_OUT_BASE,  /**< uint64_t a block of 2^16 objects */
+	RMR_SECTION_OUT_FIRST, /**< uint32_t: the block's base + this is the first reference */
+	RMR_SECTION_OUT,       /**< uint32_t a reference: what it refers to */
+	RMR_SECTION_IN_BASE,   /**< the same for ids, absent ones too, and who refers to them */
+	RMR_SECTION_IN_FIRST,
+	RMR_SECTION_IN,
+	RMR_SECTION_SHAPES,    /**< uint64_t a shape: offset of its line */
+	RMR_SECTION_TYPES,     /**< struct rmr_stored_type */
+	RMR_SECTION_ROOTS,     /**< struct rmr_stored_root */
+	RMR_SECTION_ROOT_REFS, /**< uint32_t: ids */
+	RMR_SECTION_ROOTED,    /**< struct rmr_rooted, by id */
+	RMR_SECTION_STRINGS,   /**< NUL-terminated texts, the last byte of the section is NUL */
+	RMR_SECTIONS,
+};
+
+/** Offsets into STRINGS; RMR_NO_OBJECT is NULL. */
+struct rmr_stored_type {
+	uint64_t class_address, count, bytes, owned, max_size;
+	uint32_t class_id, largest, name, module, label, reserved;
+};
+
+struct rmr_stored_root {
+	uint64_t line; /**< offset in the dump */
+	uint64_t first, count; /**< in ROOT_REFS */
+	uint64_t thread, native, depth, source_line;
+	uint32_t kind, kind_text, label, thread_name, function, file;
+};
+
+/** A reference of a root. */
+struct rmr_rooted {
+	uint32_t id, root;
+};
+
+/** Counts of what is in the sections, and what was odd. All of it is in the index's header. */
+struct rmr_counts {
+	uint64_t objects, absent, references, types, roots, root_references, shapes;
+	uint64_t bytes, owned;
+	uint64_t data_size;       /**< bytes of JSON */
+	uint64_t header, trailer; /**< offset of the line, or UNKNOWN */
+	uint64_t cut;             /**< offset of the cut-off line, or UNKNOWN */
+	uint64_t headers, brackets, commas, others, duplicates, absent_references, unknown_shapes;
+	uint64_t no_rc;           /**< records without a reference count */
+};
+
+/** Built-in types whose instances the analyses know how to read. */
+enum rmr_builtin {
+	RMR_BUILTIN_OTHER,
+	RMR_BUILTIN_STR,
+	RMR_BUILTIN_BYTES,
+	RMR_BUILTIN_BYTEARRAY,
+	RMR_BUILTIN_LIST,
+	RMR_BUILTIN_TUPLE,
+	RMR_BUILTIN_DICT,
+	RMR_BUILTIN_SET,
+	RMR_BUILTIN_FROZENSET,
+	RMR_BUILTIN_CELL,
+	RMR_BUILTIN_MODULE,
+	RMR_BUILTIN_TYPE,
+	RMR_BUILTIN_FUNCTION,
+	RMR_BUILTIN_CODE,
+	RMR_BUILTIN_FRAME,
+	RMR_BUILTIN_WEAKREF,
+	RMR_BUILTIN_MEMORYVIEW,
+	RMR_BUILTINS,
+};
+
+struct rmr_heap {
+	struct rmr_source source;
+	char *path;
+	struct rmr_counts counts;
+	void *sections[RMR_SECTIONS];
+	size_t section_bytes[RMR_SECTIONS];
+	/* How to give them back: one mapping of a whole index file, or one a section. */
+	void *index;
+	size_t index_size;
+	char *index_path; /**< where the index lies, or NULL */
+
+	/* Typed views of the sections. */
+	const uint64_t *address, *line, *absent, *out_base, *in_base, *shapes;
+	const uint32_t *size, *rc, *len, *owned, *shape, *type;
+	const uint32_t *out_first, *out, *in_first, *in, *root_refs;
+	const uint16_t *flags;
+	const struct rmr_rooted *rooted;
+
+	struct rmr_type *types;
+	unsigned char *builtins; /**< enum rmr_builtin of each type */
+	struct rmr_root *roots;
+	struct rmr_heap_facts facts;
+	char **warnings;
+	size_t warning_count, warning_room;
+	char *owned_text[16]; /**< what facts points to */
+	size_t owned_text_count;
+	bool verified;        /**< rmr_heap_verify() passed */
+};
+
+/** Blocks of offsets: 2^16 entries share a base. */
+enum { RMR_BLOCK_SHIFT = 16 };
+
+static inline uint64_t rmr_offset(const uint64_t *base, const uint32_t *first, uint64_t index)
+{
+	return base[index >> RMR_BLOCK_SHIFT] + first[index];
+}
+
+/** The index of @p address among @p count ascending ones, or RMR_NO_OBJECT. */
+static inline uint32_t rmr_sorted_find(const uint64_t *addresses, size_t count, uint64_t address)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (addresses[middle] < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && addresses[low] == address ? (uint32_t)low : RMR_NO_OBJECT;
+}
+
+/** Which built-in type @p id is an exact instance of. */
+static inline enum rmr_builtin rmr_heap_builtin(const struct rmr_heap *heap, uint32_t id)
+{
+	uint32_t type = rmr_heap_type(heap, id);
+
+	return type == RMR_NO_TYPE ? RMR_BUILTIN_OTHER : (enum rmr_builtin)heap->builtins[type];
+}
+
+struct rmr_text;
+/**
+ * A Python literal of the object's value: of str, bytes, numbers, None, and tuples of them; else
+ * `<Type at 0x...>`. At most about @p max characters of text. @return false for the last.
+ */
+bool rmr_literal_object(const struct rmr_heap *heap, uint32_t id, size_t max,
+	struct rmr_text *text);
+/** The text of a JSON string, what cannot be printed escaped. */
+void rmr_literal_plain(struct rmr_slice slice, struct rmr_text *text);
+
+/** Fills @p items (malloc()ed) with the elements of the JSON array @p array: NULL for no string. */
+bool rmr_names_parse(struct rmr_slice array, struct rmr_slice **items, size_t *count_ret);
+
+/** The number of bytes that section @p section has with these counts; STRINGS: any. */
+uint64_t rmr_section_size(enum rmr_section section, const struct rmr_counts *counts);
+
+/**
+ * Checks every number in the sections against the counts, once. Whole-heap analyses call it before
+ * they index arrays of their own by what they find; it costs nothing for a heap that was built
+ * here. RMR_E_INPUT: the index file is corrupt.
+ */
+struct rmr_error *rmr_heap_verify(const struct rmr_heap *heap) RMR_MUST_CHECK;
+
+/** After the sections are there: types, roots, facts and warnings. */
+struct rmr_error *rmr_heap_finish(struct rmr_heap *heap) RMR_MUST_CHECK;
+
+/** The line at an offset of the data, NULL if it is out of bounds or no object. Untrusted. */
+const char *rmr_heap_line_at(const struct rmr_heap *heap, uint64_t offset);
+
+#endif

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/heap/index.h"
+
+#include "attach/cleanup.h"
+#include "attach/log.h"
+#include "cli/heap/json.h"
+#include "cli/heap/parallel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+enum {
+	INDEX_VERSION = 1, /* raise it with every change of what a section holds */
+	PAGE = 4096,       /* sections start at multiples of it; any page size up to it works */
+	PAGE_MAX = 65536,
+};
+
+static const char magic[8] = "rmrindex";
+
+/* The first bytes of an index file, and of a block beside it (sections unused). */
+struct header {
+	char magic[8];
+	uint32_t version, header_size;
+	uint64_t file_size, inode, mtime_ns;
+	uint64_t id;       /* hash of the dump's first line: its id is in it */
+	uint64_t checksum; /* of this header, with 0 here */
+	struct rmr_counts counts;
+	uint64_t offsets[RMR_SECTIONS], bytes[RMR_SECTIONS];
+};
+
+static uint64_t hash_bytes(const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3;
+	return hash ^ hash >> 32;
+}
+
+static uint64_t first_line_hash(const struct rmr_source *source)
+{
+	const char *end = memchr(source->data, '\n', source->size);
+	size_t size = end ? (size_t)(end - source->data) : source->size;
+
+	return hash_bytes(source->data, size < 65536 ? size : 65536);
+}
+
+static void header_init(struct header *header, const struct rmr_heap *heap)
+{
+	memset(header, 0, sizeof(*header));
+	memcpy(header->magic, magic, sizeof(magic));
+	header->version = INDEX_VERSION;
+	header->header_size = sizeof(*header);
+	header->file_size = heap->source.file_size;
+	header->inode = heap->source.inode;
+	header->mtime_ns = heap->source.mtime_ns;
+	header->id = first_line_hash(&heap->source);
+	header->counts = heap->counts;
+}
+
+static uint64_t header_checksum(const struct header *header)
+{
+	struct header copy = *header;
+
+	copy.checksum = 0;
+	return hash_bytes(&copy, sizeof(copy));
+}
+
+/* True if the header is of this dump, as it is now. */
+static bool header_fits(const struct header *header, const struct rmr_heap *heap)
+{
+	struct header want;
+
+	header_init(&want, heap);
+	return !memcmp(header, &want, offsetof(struct header, checksum)) &&
+		header->checksum == header_checksum(header);
+}
+
+static size_t page_size(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return page > PAGE ? PAGE_MAX : PAGE;
+}
+
+/* DUMP.remora-index, or its place in the cache folder. */
+static char *index_path(const char *path, bool cache, bool make)
+{
+	char *name;
+
+	if (!cache)
+		return asprintf(&name, "%s.remora-index", path) < 0 ? NULL : name;
+	_rmr_free_ char *full = realpath(path, NULL);
+	_rmr_free_ char *folder = NULL;
+	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	int status;
+	if (base && *base == '/')
+		status = asprintf(&folder, "%s", base);
+	else if (home && *home == '/')
+		status = asprintf(&folder, "%s/.cache", home);
+	else
+		return NULL;
+	if (!full || status < 0)
+		return NULL;
+	if (make) {
+		mkdir(folder, 0700);
+		_rmr_free_ char *own = NULL;
+		if (asprintf(&own, "%s/remora", folder) >= 0)
+			mkdir(own, 0700);
+	}
+	status = asprintf(&name, "%s/remora/%016llx.remora-index", folder,
+		(unsigned long long)hash_bytes(full, strlen(full)));
+	return status < 0 ? NULL : name;
+}
+
+static int open_temporary(const char *path, char **name_ret)
+{
+	char *name;
+
+	if (asprintf(&name, "%s.XXXXXX", path) < 0)
+		return -1;
+	int fd = mkostemp(name, O_CLOEXEC);
+	if (fd < 0) {
+		free(name);
+		return -1;
+	}
+	*name_ret = name;
+	return fd;
+}
+
+void rmr_index_begin(struct rmr_index_writer *writer, const char *path)
+{
+	*writer = (struct rmr_index_writer){.fd = -1};
+	for (int cache = 0; path && cache < 2 && writer->fd < 0; cache++) {
+		free(writer->path);
+		writer->path = index_path(path, cache, true);
+		if (writer->path)
+			writer->fd = open_temporary(writer->path, &writer->temporary);
+	}
+	if (path && writer->fd < 0)
+		rmr_log("no index file for %s: %s", path, strerror(errno));
+	writer->end = (sizeof(struct header) + page_size() - 1) / page_size() * page_size();
+	if (writer->fd >= 0 && fallocate(writer->fd, 0, 0, (off_t)writer->end))
+		rmr_index_abandon(writer);
+}
+
+void rmr_index_abandon(struct rmr_index_writer *writer)
+{
+	if (writer->fd >= 0) {
+		rmr_log("the index file %s is given up", writer->path);
+		unlink(writer->temporary);
+		close(writer->fd);
+	}
+	writer->fd = -1;
+	free(writer->temporary);
+	free(writer->path);
+	writer->temporary = writer->path = NULL;
+}
+
+void *rmr_index_section(struct rmr_index_writer *writer, struct rmr_heap *heap,
+	enum rmr_section section, size_t bytes)
+{
+	void *data = NULL;
+
+	heap->section_bytes[section] = bytes;
+	if (writer->fd >= 0 && bytes) {
+		size_t room = (bytes + page_size() - 1) / page_size() * page_size();
+		/* The room is had before it is mapped, so that a full disk is no SIGBUS. */
+		if (fallocate(writer->fd, 0, (off_t)writer->end, (off_t)room)) {
+			rmr_index_abandon(writer);
+		} else {
+			data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, writer->fd,
+				(off_t)writer->end);
+			writer->offsets[section] = writer->end;
+			writer->end += room;
+			if (data == MAP_FAILED) {
+				data = NULL;
+				rmr_index_abandon(writer);
+			}
+		}
+	}
+	if (!data)
+		data = rmr_block_create(bytes);
+	heap->sections[section] = data;
+	return data;
+}
+
+void rmr_index_commit(struct rmr_index_writer *writer, struct rmr_heap *heap)
+{
+	struct header header;
+
+	if (writer->fd < 0)
+		return;
+	header_init(&header, heap);
+	memcpy(header.offsets, writer->offsets, sizeof(header.offsets));
+	for (size_t i = 0; i < RMR_SECTIONS; i++)
+		header.bytes[i] = heap->section_bytes[i];
+	header.checksum = header_checksum(&header);
+	if (pwrite(writer->fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+		rename(writer->temporary, writer->path)) {
+		rmr_index_abandon(writer);
+		return;
+	}
+	close(writer->fd);
+	free(writer->temporary);
+	heap->index_path = writer->path;
+	writer->fd = -1;
+}
+
+/* True if the file is ours alone: nobody else could have written it. */
+static bool is_private(int fd, struct stat *status)
+{
+	return !fstat(fd, status) && S_ISREG(status->st_mode) &&
+		(status->st_uid == geteuid() || status->st_uid == 0) &&
+		!(status->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+static bool sections_fit(const struct header *header, uint64_t size)
+{
+	for (size_t i = 0; i < RMR_SECTIONS; i++) {
+		uint64_t want = rmr_section_size(i, &header->counts);
+		if (header->offsets[i] > size || header->bytes[i] > size - header->offsets[i] ||
+			header->offsets[i] % PAGE)
+			return false;
+		if (i != RMR_SECTION_STRINGS && header->bytes[i] != want)
+			return false;
+	}
+	return true;
+}
+
+static bool counts_fit(const struct rmr_counts *counts, const struct rmr_source *source)
+{
+	const uint64_t most = 1ull << 56;
+
+	return counts->objects + counts->absent < RMR_NO_OBJECT && counts->objects < RMR_NO_OBJECT &&
+		counts->absent < RMR_NO_OBJECT && counts->references < most &&
+		counts->types < RMR_NO_OBJECT && counts->roots < RMR_NO_OBJECT &&
+		counts->root_references < most && counts->shapes < RMR_NO_OBJECT &&
+		counts->data_size == source->size;
+}
+
+bool rmr_index_map(struct rmr_heap *heap, const char *path)
+{
+	_rmr_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat status;
+	struct header header;
+
+	if (fd < 0 || !is_private(fd, &status) ||
+		pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+		!header_fits(&header, heap) || !counts_fit(&header.counts, &heap->source) ||
+		!sections_fit(&header, (uint64_t)status.st_size))
+		return false;
+	char *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (data == MAP_FAILED)
+		return false;
+	const char *strings = data + header.offsets[RMR_SECTION_STRINGS];
+	uint64_t bytes = header.bytes[RMR_SECTION_STRINGS];
+	if (bytes && strings[bytes - 1]) {
+		munmap(data, (size_t)status.st_size);
+		return false;
+	}
+	heap->index = data;
+	heap->index_size = (size_t)status.st_size;
+	heap->counts = header.counts;
+	for (size_t i = 0; i < RMR_SECTIONS; i++) {
+		heap->sections[i] = data + header.offsets[i];
+		heap->section_bytes[i] = header.bytes[i];
+	}
+	return true;
+}
+
+bool rmr_index_open(struct rmr_heap *heap)
+{
+	for (int cache = 0; cache < 2; cache++) {
+		char *path = index_path(heap->path, cache, false);
+		if (path && rmr_index_map(heap, path)) {
+			heap->index_path = path;
+			return true;
+		}
+		free(path);
+	}
+	return false;
+}
+
+void rmr_index_release(struct rmr_heap *heap)
+{
+	if (heap->index) {
+		munmap(heap->index, heap->index_size);
+	} else {
+		for (size_t i = 0; i < RMR_SECTIONS; i++)
+			rmr_block_destroy(heap->sections[i], heap->section_bytes[i]);
+	}
+	heap->index = NULL;
+	memset(heap->sections, 0, sizeof(heap->sections));
+	free(heap->index_path);
+	heap->index_path = NULL;
+}
+
+void *rmr_index_load_block(const struct rmr_heap *heap, const char *suffix, size_t bytes)
+{
+	_rmr_free_ char *path = NULL;
+	struct stat status;
+	struct header header;
+
+	if (!heap->index_path || asprintf(&path, "%s%s", heap->index_path, suffix) < 0)
+		return NULL;
+	_rmr_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	size_t start = page_size();
+	if (fd < 0 || !is_private(fd, &status) || (uint64_t)status.st_size != start + bytes ||
+		pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+		!header_fits(&header, heap) ||
+		memcmp(&header.counts, &heap->counts, sizeof(header.counts)))
+		return NULL;
+	void *data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, (off_t)start);
+	return data == MAP_FAILED ? NULL : data;
+}
+
+static bool write_all(int fd, const char *data, size_t size, off_t offset)
+{
+	while (size) {
+		ssize_t put = pwrite(fd, data, size, offset);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return false;
+		data += put;
+		size -= (size_t)put;
+		offset += put;
+	}
+	return true;
+}
+
+void rmr_index_save_block(const struct rmr_heap *heap, const char *suffix, const void *block,
+	size_t bytes)
+{
+	_rmr_free_ char *path = NULL;
+	_rmr_free_ char *temporary = NULL;
+	struct header header;
+
+	if (!heap->index_path || asprintf(&path, "%s%s", heap->index_path, suffix) < 0)
+		return;
+	_rmr_close_ int fd = open_temporary(path, &temporary);
+	if (fd < 0)
+		return;
+	header_init(&header, heap);
+	header.checksum = header_checksum(&header);
+	if (!write_all(fd, (const char *)&header, sizeof(header), 0) ||
+		!write_all(fd, block, bytes, (off_t)page_size()) || rename(temporary, path)) {
+		rmr_log("%s could not be written: %s", path, strerror(errno));
+		unlink(temporary);
+	}
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/**
+ * @file
+ * The bytes of a dump in memory: a plain file is mapped; a pipe, .gz or .zst (told by content) is
+ * read into an unlinked temporary file and that is mapped.
+ */
+#ifndef RMR_CLI_HEAP_SOURCE_H
+#define RMR_CLI_HEAP_SOURCE_H
+
+#include "cli/heap/heap.h"
+
+struct rmr_source {
+	const char *data; /**< followed by RMR_JSON_PADDING zero bytes; read-only */
+	size_t size;
+	size_t mapped;    /**< length of the mapping at data */
+	/** What the index is checked against: the file as it lies on disk, compressed or not. */
+	bool is_file;
+	uint64_t file_size, inode, mtime_ns;
+};
+
+/**
+ * @param fd  stays the caller's, and may be closed after
+ * @return RMR_E_INPUT for corrupt compression (a mere end too early is none), RMR_E_OS,
+ *         RMR_E_WRITE when the temporary file has no room, RMR_E_INTERRUPTED
+ */
+struct rmr_error *rmr_source_open(int fd, const char *name,
+	const struct rmr_heap_options *options, struct rmr_source *ret) RMR_MUST_CHECK;
+void rmr_source_close(struct rmr_source *source);
+
+#endif
