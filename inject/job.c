@@ -86,6 +86,9 @@ static struct rmr_error *handle_frame(struct rmr_session *session, struct wait *
 			session->cost.gil_wait_ns = wait->done.wait_gil_ns;
 		if (wait->done.hold_gil_ns > session->cost.gil_hold_ns)
 			session->cost.gil_hold_ns = wait->done.hold_gil_ns;
+		rmr_log("job %u ended: outcome %u, value %d, waited %.3f ms for the GIL",
+			frame->number, wait->done.outcome, wait->done.value,
+			(double)wait->done.wait_gil_ns / 1e6);
 		*ended_ret = true;
 		return NULL;
 	default:

@@ -114,7 +114,7 @@ static struct rmr_error *write_records(struct dumping *dumping, struct rmr_ring 
 /** The error that explains more: when the twin died, how it ended, not that its records ended. */
 static struct rmr_error *choose_error(struct rmr_error *write, struct rmr_error *finish)
 {
-	if (!write || (finish && write->code == RMR_E_TARGET)) {
+	if (!write || (write->code == RMR_E_TARGET && finish)) {
 		rmr_error_destroy(write);
 		return finish;
 	}
@@ -184,16 +184,16 @@ static struct rmr_error *dump_session(struct dumping *dumping, int fd)
 static void tell_cost(const struct dumping *dumping, uint64_t started)
 {
 	struct rmr_session_cost cost;
-	struct rmr_text objects = {0};
+	struct rmr_line objects = {0};
 
 	rmr_session_cost(dumping->session, &cost);
 	rmr_number_add_count(&objects, dumping->totals.objects);
 	fprintf(stderr,
 		"remora: %s objects of PID %d in %.2f s; a thread stood still for %.2f ms, "
 		"the GIL was held for %.1f ms\n",
-		rmr_text_get(&objects), (int)dumping->header.pid, (double)(rmr_log_now() - started) / 1e9,
+		rmr_line_get(&objects), (int)dumping->header.pid, (double)(rmr_log_now() - started) / 1e9,
 		(double)cost.stop_ns / 1e6, (double)cost.gil_hold_ns / 1e6);
-	rmr_text_deinit(&objects);
+	rmr_line_deinit(&objects);
 	if (dumping->totals.partial[0])
 		rmr_command_warn("the dump is partial: %s", dumping->totals.partial);
 }
