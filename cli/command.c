@@ -5,6 +5,7 @@
 #include "attach/log.h"
 #include "cli/commands/help.h"
 #include "cli/commands/snapshot.h"
+#include "cli/shell/shell.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -170,8 +171,7 @@ static struct rmr_error *run(struct rmr_context *context, struct rmr_call *call,
 		if (word)
 			err = rmr_command_pid(word, &call->pid);
 	} else if (command->flags & RMR_COMMAND_HEAP) {
-		if (word)
-			err = rmr_snapshot_open(context, word, &own);
+		err = word ? rmr_snapshot_open(context, word, &own) : rmr_shell_snapshot(context);
 		call->snapshot = word ? own : context->snapshot;
 	}
 	if (!err)
@@ -200,18 +200,20 @@ static struct rmr_error *parse(const struct rmr_context *context, const struct r
 
 /** Makes the text of the line from the first own operand on the only one. */
 static void take_tail(struct rmr_args *args, const char *const *words, size_t count,
-	const char *const *tails)
+	const struct rmr_tail *tails)
 {
-	for (size_t i = 0; args->operand_count > 1 && i < count; i++) {
-		if (words[i] == args->operands[0]) {
-			args->operands[0] = tails[i];
-			args->operand_count = 1;
-		}
+	for (size_t i = 0; args->operand_count && i < count; i++) {
+		if (words[i] != args->operands[0])
+			continue;
+		if (args->operand_count > 1 || !tails[i].quoted)
+			args->operands[0] = tails[i].text;
+		args->operand_count = 1;
+		return;
 	}
 }
 
 struct rmr_error *rmr_command_dispatch(struct rmr_context *context, const char *const *words,
-	size_t count, const char *const *tails)
+	size_t count, const struct rmr_tail *tails)
 {
 	const struct rmr_command *command = rmr_command_find(words[0], context->shell != NULL);
 	struct rmr_call call = {.command = command};
@@ -270,11 +272,11 @@ struct rmr_error *rmr_command_limit(const struct rmr_context *context, const str
 
 static void print_line(const char *head, const char *text)
 {
-	struct rmr_text line = {0};
+	struct rmr_line line = {0};
 
-	rmr_text_add_safe(&line, text, strlen(text));
-	fprintf(stderr, "%s%s\n", head, rmr_text_get(&line));
-	rmr_text_deinit(&line);
+	rmr_line_add_safe(&line, text, strlen(text));
+	fprintf(stderr, "%s%s\n", head, rmr_line_get(&line));
+	rmr_line_deinit(&line);
 }
 
 int rmr_command_report(const struct rmr_context *context, struct rmr_error *err)

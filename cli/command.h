@@ -34,6 +34,7 @@ struct rmr_context {
 	struct rmr_shell *shell;   /**< NULL on the command line */
 	/** In a shell, what the implied HEAP or PID is; owned by the shell. */
 	struct rmr_snapshot *snapshot;
+	struct rmr_snapshot *previous; /**< the one before, or NULL */
 	pid_t pid;                 /**< in a shell on a process, else 0 */
 	/** Set by a command that succeeded and still wants a status: a payload's own code. */
 	int status;
@@ -56,7 +57,9 @@ enum rmr_command_flags {
 	RMR_COMMAND_TABLE = 1 << 3, /**< it takes --format and --exact */
 	RMR_COMMAND_LIMIT = 1 << 4, /**< and --limit */
 	RMR_COMMAND_ARGS = 1 << 5,  /**< options end at its first own operand: `run PID PAYLOAD ARG...` */
-	RMR_COMMAND_TAIL = 1 << 6,  /**< in a shell the rest of the line, as it stands, is its operand */
+	/** In a shell the rest of the line, as it stands, is its operand, unless that is one quoted
+	 *  word. */
+	RMR_COMMAND_TAIL = 1 << 6,
 	RMR_COMMAND_SHELL = 1 << 7, /**< only in a shell */
 	RMR_COMMAND_OUTSIDE = 1 << 8, /**< not in a shell */
 };
@@ -83,12 +86,18 @@ extern const struct rmr_option rmr_limit_options[];
 /** The command called @p name, or NULL. @p shell: those that a shell has, or those outside. */
 const struct rmr_command *rmr_command_find(const char *name, bool shell);
 
+/** What follows in a shell's line from one of its words on, as it was typed. */
+struct rmr_tail {
+	const char *text;
+	bool quoted; /**< the word is one quoted string, and nothing else */
+};
+
 /**
- * Runs one command line. @p words[0] is the command's name. @p tails, in a shell, has for each word
- * the text of the line from that word to the end, as it was typed, for RMR_COMMAND_TAIL; else NULL.
+ * Runs one command line. @p words[0] is the command's name. @p tails, in a shell, has a tail for
+ * each word, for RMR_COMMAND_TAIL; else NULL.
  */
 struct rmr_error *rmr_command_dispatch(struct rmr_context *context, const char *const *words,
-	size_t count, const char *const *tails) RMR_MUST_CHECK;
+	size_t count, const struct rmr_tail *tails) RMR_MUST_CHECK;
 
 /** Opens a view on the context's output as the call's --format, --exact say. */
 struct rmr_error *rmr_command_view(struct rmr_context *context, const struct rmr_call *call,

@@ -12,6 +12,7 @@ enum {
 };
 
 volatile sig_atomic_t rmr_interrupt_flag;
+volatile sig_atomic_t rmr_interrupt_terminated;
 
 static int event_fd = -1;
 static unsigned depth;
@@ -22,6 +23,7 @@ static void on_signal(int signal)
 	int saved_errno = errno;
 	uint64_t one = 1;
 
+	rmr_interrupt_terminated |= signal == SIGTERM;
 	if (++rmr_interrupt_flag >= PATIENCE)
 		_exit(128 + signal);
 	if (write(event_fd, &one, sizeof(one)) < 0) {
@@ -58,6 +60,16 @@ void rmr_interrupt_end(void)
 	sigaction(SIGTERM, &old_term, NULL);
 	close(event_fd);
 	event_fd = -1;
+}
+
+void rmr_interrupt_clear(void)
+{
+	uint64_t count;
+
+	rmr_interrupt_flag = 0;
+	if (event_fd >= 0 && read(event_fd, &count, sizeof(count)) < 0) {
+		// It was not readable.
+	}
 }
 
 int rmr_interrupt_fd(void)

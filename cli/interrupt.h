@@ -17,9 +17,14 @@
 
 /** Set by a signal since the outermost begin. */
 extern volatile sig_atomic_t rmr_interrupt_flag;
+/** Set by SIGTERM, and not cleared: a shell leaves. */
+extern volatile sig_atomic_t rmr_interrupt_terminated;
 
 struct rmr_error *rmr_interrupt_begin(void) RMR_MUST_CHECK;
 void rmr_interrupt_end(void);
+
+/** Forgets a signal that was heard, between two commands of a shell. */
+void rmr_interrupt_clear(void);
 
 /** Readable once the flag is set, and it stays so; -1 outside begin and end. For poll() and
  *  rmr_session_options.cancel_fd. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/** @file  What each row of the command table runs; each is in the file of its name. */
+/** @file  What each row of the command table runs; each is in the file of its name,
+ *  those of the shell in cli/shell/. */
 #ifndef RMR_CLI_COMMANDS_COMMANDS_H
 #define RMR_CLI_COMMANDS_COMMANDS_H
 
@@ -20,8 +21,12 @@ rmr_command_function rmr_command_leaks;
 rmr_command_function rmr_command_objects;
 rmr_command_function rmr_command_payloads;
 rmr_command_function rmr_command_ps;
+rmr_command_function rmr_command_py;
+rmr_command_function rmr_command_quit;
 rmr_command_function rmr_command_referrers;
+rmr_command_function rmr_command_renew;
 rmr_command_function rmr_command_run;
+rmr_command_function rmr_command_set;
 rmr_command_function rmr_command_shell;
 rmr_command_function rmr_command_show;
 rmr_command_function rmr_command_sql;

@@ -102,7 +102,7 @@ enum group {
 
 static enum group group_of(const struct rmr_command *command)
 {
-	if (command->flags & RMR_COMMAND_SHELL)
+	if (command->flags & RMR_COMMAND_SHELL && !(command->flags & RMR_COMMAND_PID))
 		return GROUP_SHELL;
 	return command->flags & (RMR_COMMAND_HEAP | RMR_COMMAND_HEAPS) ? GROUP_HEAP : GROUP_PROCESS;
 }
@@ -205,8 +205,10 @@ static void print_man(const struct rmr_context *context)
 		return;
 	fwrite(rmr_man_page, 1, (size_t)(at - rmr_man_page), out);
 	fputs(".Bl -tag -width Ds\n", out);
-	for (const struct rmr_command *c = rmr_commands; c->name; c++)
-		man_command(context, out, c);
+	for (const struct rmr_command *c = rmr_commands; c->name; c++) {
+		if (is_listed(context, c))
+			man_command(context, out, c);
+	}
 	fputs(".El\n.Pp\nOptions of the commands that print tables, and of all:\n"
 	      ".Bl -tag -width Ds -compact\n",
 		out);

@@ -39,13 +39,13 @@ void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, ui
 	struct rmr_record record;
 	rmr_heap_record(heap, id, &record);
 	struct rmr_slice slice = record.value.start ? record.value : record.name;
-	struct rmr_text json = {0};
-	rmr_text_add_raw_json(&json, slice.start, slice.start ? slice.size : 0);
+	struct rmr_line json = {0};
+	rmr_line_add_raw_json(&json, slice.start, slice.start ? slice.size : 0);
 	if (json.length)
-		rmr_view_put_both(view, "", rmr_text_get(&json));
+		rmr_view_put_both(view, "", rmr_line_get(&json));
 	else
 		rmr_view_put_none(view);
-	rmr_text_deinit(&json);
+	rmr_line_deinit(&json);
 }
 
 void rmr_object_put(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
@@ -63,19 +63,19 @@ void rmr_object_put(struct rmr_view *view, const struct rmr_heap *heap, uint32_t
 	rmr_object_put_value(view, heap, id);
 }
 
-void rmr_object_add_line(struct rmr_text *text, const struct rmr_heap *heap, uint32_t id)
+void rmr_object_add_line(struct rmr_line *text, const struct rmr_heap *heap, uint32_t id)
 {
 	const char *type = rmr_heap_type_label(heap, id);
 	_rmr_free_ char *value = rmr_heap_describe(heap, id, VALUE_WIDTH);
 
-	rmr_text_addf(text, "0x%" PRIx64 " ", rmr_heap_address(heap, id));
-	rmr_text_add_safe(text, type, strlen(type));
+	rmr_line_addf(text, "0x%" PRIx64 " ", rmr_heap_address(heap, id));
+	rmr_line_add_safe(text, type, strlen(type));
 	if (rmr_heap_is_absent(heap, id))
 		return;
-	rmr_text_add(text, " ", 1);
+	rmr_line_add(text, " ", 1);
 	if (value) {
-		rmr_text_add_safe(text, value, strlen(value));
-		rmr_text_add(text, " ", 1);
+		rmr_line_add_safe(text, value, strlen(value));
+		rmr_line_add(text, " ", 1);
 	}
 	rmr_number_add_bytes(text, rmr_heap_size(heap, id));
 }
@@ -131,6 +131,8 @@ static uint64_t put_roots(struct rmr_view *view, const struct rmr_heap *heap, ui
 
 	for (uint32_t r = 0; total && r < rmr_heap_root_count(heap); r++) {
 		const struct rmr_root *root = rmr_heap_root(heap, r);
+		if (root->kind == RMR_ROOT_INTERNED)
+			continue;
 		for (uint64_t i = 0; i < root->refs.count; i++) {
 			if (root->refs.ids[i] != id || (limit && shown == limit))
 				continue;

@@ -23,7 +23,7 @@ void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, ui
 void rmr_object_put_known(struct rmr_view *view, uint64_t value);
 
 /** "0x7f.. app.Node 'x' 48 B", safe. */
-void rmr_object_add_line(struct rmr_text *text, const struct rmr_heap *heap, uint32_t id);
+void rmr_object_add_line(struct rmr_line *text, const struct rmr_heap *heap, uint32_t id);
 
 /**
  * Puts the references of @p id as a table named @p key, at most @p limit rows (0 = all): name,

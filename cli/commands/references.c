@@ -10,7 +10,7 @@ static struct rmr_error *list(struct rmr_context *context, const struct rmr_call
 	struct rmr_error *(*put)(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id,
 		const char *key, uint64_t limit))
 {
-	struct rmr_text line = {0};
+	struct rmr_line line = {0};
 	struct rmr_view *view;
 	uint64_t limit;
 	uint32_t id;
@@ -23,8 +23,8 @@ static struct rmr_error *list(struct rmr_context *context, const struct rmr_call
 	if (err)
 		return err;
 	rmr_object_add_line(&line, call->snapshot->heap, id);
-	rmr_view_note(view, "%s", rmr_text_get(&line));
-	rmr_text_deinit(&line);
+	rmr_view_note(view, "%s", rmr_line_get(&line));
+	rmr_line_deinit(&line);
 	return rmr_view_finish(view, put(view, call->snapshot->heap, id, NULL, limit));
 }
 

@@ -179,7 +179,7 @@ struct rmr_error *rmr_snapshot_object(const struct rmr_context *context,
 	return NULL;
 }
 
-void rmr_snapshot_age(const struct rmr_snapshot *snapshot, struct rmr_text *text)
+void rmr_snapshot_age(const struct rmr_snapshot *snapshot, struct rmr_line *text)
 {
 	uint64_t now = (uint64_t)time(NULL);
 
@@ -187,67 +187,67 @@ void rmr_snapshot_age(const struct rmr_snapshot *snapshot, struct rmr_text *text
 		rmr_number_add_duration(text, (now - snapshot->taken) * 1000000000);
 }
 
-static void add_origin(const struct rmr_snapshot *snapshot, struct rmr_text *line)
+static void add_origin(const struct rmr_snapshot *snapshot, struct rmr_line *line)
 {
 	const struct rmr_heap_facts *facts = rmr_heap_facts(snapshot->heap);
 
 	if (snapshot->pid)
-		rmr_text_addf(line, "PID %d", (int)snapshot->pid);
+		rmr_line_addf(line, "PID %d", (int)snapshot->pid);
 	else
-		rmr_text_add_safe(line, snapshot->name, strlen(snapshot->name));
+		rmr_line_add_safe(line, snapshot->name, strlen(snapshot->name));
 	if (facts->format == RMR_HEAP_MELIAE)
-		rmr_text_addf(line, ": a meliae dump");
+		rmr_line_addf(line, ": a meliae dump");
 	if (facts->python) {
-		rmr_text_add(line, ": Python ", 9);
-		rmr_text_add_safe(line, facts->python, strlen(facts->python));
+		rmr_line_add(line, ": Python ", 9);
+		rmr_line_add_safe(line, facts->python, strlen(facts->python));
 	}
 	if (facts->pid && !snapshot->pid)
-		rmr_text_addf(line, ", pid %" PRIu64, facts->pid);
+		rmr_line_addf(line, ", pid %" PRIu64, facts->pid);
 	if (facts->cmdline) {
-		rmr_text_add(line, ", ", 2);
-		rmr_text_add_safe(line, facts->cmdline, strlen(facts->cmdline));
+		rmr_line_add(line, ", ", 2);
+		rmr_line_add_safe(line, facts->cmdline, strlen(facts->cmdline));
 	}
 }
 
-static void add_cost(const struct rmr_snapshot *snapshot, struct rmr_text *line)
+static void add_cost(const struct rmr_snapshot *snapshot, struct rmr_line *line)
 {
 	const struct rmr_heap_facts *facts = rmr_heap_facts(snapshot->heap);
-	struct rmr_text age = {0};
+	struct rmr_line age = {0};
 
 	rmr_snapshot_age(snapshot, &age);
 	if (age.length)
-		rmr_text_addf(line, ", taken %s ago", rmr_text_get(&age));
-	rmr_text_deinit(&age);
+		rmr_line_addf(line, ", taken %s ago", rmr_line_get(&age));
+	rmr_line_deinit(&age);
 	if (facts->stop_us) {
-		rmr_text_add(line, ", stopped a thread for ", 23);
+		rmr_line_add(line, ", stopped a thread for ", 23);
 		rmr_number_add_duration(line, facts->stop_us * 1000);
 	}
 	if (facts->gil_us) {
-		rmr_text_add(line, ", held the GIL for ", 19);
+		rmr_line_add(line, ", held the GIL for ", 19);
 		rmr_number_add_duration(line, facts->gil_us * 1000);
 	}
 }
 
-static void add_totals(const struct rmr_snapshot *snapshot, struct rmr_text *line)
+static void add_totals(const struct rmr_snapshot *snapshot, struct rmr_line *line)
 {
 	const struct rmr_heap_facts *facts = rmr_heap_facts(snapshot->heap);
 
 	rmr_number_add_count(line, facts->objects);
-	rmr_text_addf(line, " objects, ");
+	rmr_line_addf(line, " objects, ");
 	rmr_number_add_count(line, facts->types);
-	rmr_text_addf(line, " types, ");
+	rmr_line_addf(line, " types, ");
 	rmr_number_add_count(line, facts->references);
-	rmr_text_addf(line, " references, ");
+	rmr_line_addf(line, " references, ");
 	rmr_number_add_bytes(line, facts->bytes);
 	if (facts->bytes >= 1024) {
-		rmr_text_addf(line, " (");
+		rmr_line_addf(line, " (");
 		rmr_number_add_count(line, facts->bytes);
-		rmr_text_addf(line, " bytes)");
+		rmr_line_addf(line, " bytes)");
 	}
 	if (facts->owned) {
-		rmr_text_addf(line, " and ");
+		rmr_line_addf(line, " and ");
 		rmr_number_add_bytes(line, facts->owned);
-		rmr_text_addf(line, " of their own beside");
+		rmr_line_addf(line, " of their own beside");
 	}
 }
 
@@ -279,7 +279,7 @@ static void add_fields(const struct rmr_snapshot *snapshot, struct rmr_view *vie
 
 void rmr_snapshot_header(const struct rmr_snapshot *snapshot, struct rmr_view *view)
 {
-	struct rmr_text line = {0};
+	struct rmr_line line = {0};
 
 	if (rmr_view_format(view) == RMR_FORMAT_JSON) {
 		add_fields(snapshot, view);
@@ -287,9 +287,9 @@ void rmr_snapshot_header(const struct rmr_snapshot *snapshot, struct rmr_view *v
 	}
 	add_origin(snapshot, &line);
 	add_cost(snapshot, &line);
-	rmr_view_note(view, "%s", rmr_text_get(&line));
-	rmr_text_clear(&line);
+	rmr_view_note(view, "%s", rmr_line_get(&line));
+	rmr_line_clear(&line);
 	add_totals(snapshot, &line);
-	rmr_view_note(view, "%s", rmr_text_get(&line));
-	rmr_text_deinit(&line);
+	rmr_view_note(view, "%s", rmr_line_get(&line));
+	rmr_line_deinit(&line);
 }

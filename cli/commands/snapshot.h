@@ -36,6 +36,6 @@ struct rmr_error *rmr_snapshot_object(const struct rmr_context *context,
 void rmr_snapshot_header(const struct rmr_snapshot *snapshot, struct rmr_view *view);
 
 /** "12 s", or "" where the age is not known. */
-void rmr_snapshot_age(const struct rmr_snapshot *snapshot, struct rmr_text *text);
+void rmr_snapshot_age(const struct rmr_snapshot *snapshot, struct rmr_line *text);
 
 #endif

@@ -52,7 +52,7 @@ static const struct rmr_option why_options[] = {
 	{.name = "paths", .letter = 'p', .value = "N", .help = "show up to N distinct paths"},
 	{.name = "avoid", .value = "WHAT",
 		.help = "go round a type, an address or 'weak'; may be repeated"},
-	{.name = "steps", .help = "show each object on the way"},
+	{.name = "brief", .letter = 'b', .help = "only the path, not each object on the way"},
 	{0},
 };
 
@@ -132,12 +132,13 @@ const struct rmr_command rmr_commands[] = {
 		rmr_command_run},
 	{"payloads", "the built-in payloads", "", 0, 0, ROWS, NULL, NULL, rmr_command_payloads},
 	{"dump", "write the heap as JSON Lines, compressed if FILE ends in .zst or .gz", "", 0, 0,
-		RMR_COMMAND_PID, dump_options,
+		RMR_COMMAND_PID | RMR_COMMAND_OUTSIDE, dump_options,
 		"The process pauses for milliseconds: a copy of it is walked. FILE appears when it is "
-		"complete, readable by its owner only; its default name is new each time.\n\n"
-		"In a shell, without -o, it takes a new snapshot of the process; `diff` then compares it "
-		"with the one before.",
+		"complete, readable by its owner only; its default name is new each time.",
 		rmr_command_dump},
+	{"dump", "take a new snapshot of the process; with -o, write its heap to FILE", "", 0, 0,
+		RMR_COMMAND_PID | RMR_COMMAND_SHELL, dump_options,
+		"`diff` then compares the new snapshot with the one before.", rmr_command_renew},
 	{"shell", "the interactive shell on a process or a dump file", "PID|DUMP", 1, 1,
 		RMR_COMMAND_OUTSIDE, shell_options,
 		"The same commands without HEAP. A script on standard input, or -c, stops at the first "
@@ -194,6 +195,16 @@ const struct rmr_command rmr_commands[] = {
 		"frames(thread, depth, function, file, line, label)\n\n"
 		"In a shell the query needs no quotes.",
 		rmr_command_sql},
+	{"py", "run Python code in the process and show the value of an expression", "CODE", 1, 1,
+		RMR_COMMAND_SHELL | RMR_COMMAND_TAIL, NULL,
+		"The rest of the line is the code; names stay from one `py` to the next. Ctrl-C interrupts it.",
+		rmr_command_py},
+	{"set", "show or change the defaults of this shell", "[timeout|limit|format|exact [VALUE]]", 0, 2,
+		RMR_COMMAND_SHELL, NULL,
+		"timeout SECONDS (0: for ever), limit N (0: all rows), format table|json|csv, exact on|off; "
+		"the value `default` restores what it was.",
+		rmr_command_set},
+	{"quit", "leave the shell", "", 0, 0, RMR_COMMAND_SHELL, NULL, NULL, rmr_command_quit},
 	{"help", "the commands, or one of them", "[COMMAND]", 0, 1, 0, help_options, NULL,
 		rmr_command_help},
 	{0},

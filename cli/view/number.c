@@ -4,26 +4,26 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-void rmr_number_add_count(struct rmr_text *text, uint64_t count)
+void rmr_number_add_count(struct rmr_line *text, uint64_t count)
 {
 	char digits[21];
 	int length = snprintf(digits, sizeof(digits), "%" PRIu64, count);
 
 	for (int i = 0; i < length; i++) {
 		if (i && (length - i) % 3 == 0)
-			rmr_text_add(text, ",", 1);
-		rmr_text_add(text, digits + i, 1);
+			rmr_line_add(text, ",", 1);
+		rmr_line_add(text, digits + i, 1);
 	}
 }
 
-void rmr_number_add_bytes(struct rmr_text *text, uint64_t bytes)
+void rmr_number_add_bytes(struct rmr_line *text, uint64_t bytes)
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 	unsigned unit = 0;
 	double value = (double)bytes;
 
 	if (bytes < 1024) {
-		rmr_text_addf(text, "%" PRIu64 " B", bytes);
+		rmr_line_addf(text, "%" PRIu64 " B", bytes);
 		return;
 	}
 	// 1023.96 KiB would print as 1024.0 KiB: the next unit takes over a little earlier.
@@ -31,7 +31,7 @@ void rmr_number_add_bytes(struct rmr_text *text, uint64_t bytes)
 		value /= 1024;
 		unit++;
 	}
-	rmr_text_addf(text, "%.1f %s", value, units[unit]);
+	rmr_line_addf(text, "%.1f %s", value, units[unit]);
 }
 
 static uint64_t magnitude(int64_t n)
@@ -39,41 +39,41 @@ static uint64_t magnitude(int64_t n)
 	return n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
 }
 
-void rmr_number_add_signed_count(struct rmr_text *text, int64_t count)
+void rmr_number_add_signed_count(struct rmr_line *text, int64_t count)
 {
 	if (count)
-		rmr_text_add(text, count < 0 ? "-" : "+", 1);
+		rmr_line_add(text, count < 0 ? "-" : "+", 1);
 	rmr_number_add_count(text, magnitude(count));
 }
 
-void rmr_number_add_signed_bytes(struct rmr_text *text, int64_t bytes)
+void rmr_number_add_signed_bytes(struct rmr_line *text, int64_t bytes)
 {
 	if (bytes)
-		rmr_text_add(text, bytes < 0 ? "-" : "+", 1);
+		rmr_line_add(text, bytes < 0 ? "-" : "+", 1);
 	rmr_number_add_bytes(text, magnitude(bytes));
 }
 
-void rmr_number_add_share(struct rmr_text *text, double share)
+void rmr_number_add_share(struct rmr_line *text, double share)
 {
-	rmr_text_addf(text, "%.1f%%", share * 100);
+	rmr_line_addf(text, "%.1f%%", share * 100);
 }
 
-void rmr_number_add_duration(struct rmr_text *text, uint64_t ns)
+void rmr_number_add_duration(struct rmr_line *text, uint64_t ns)
 {
 	uint64_t s = ns / 1000000000;
 
 	if (ns < 1000000)
-		rmr_text_addf(text, "%" PRIu64 " us", ns / 1000);
+		rmr_line_addf(text, "%" PRIu64 " us", ns / 1000);
 	else if (ns < 1000000000)
-		rmr_text_addf(text, "%.1f ms", (double)ns / 1e6);
+		rmr_line_addf(text, "%.1f ms", (double)ns / 1e6);
 	else if (s < 10)
-		rmr_text_addf(text, "%.1f s", (double)ns / 1e9);
+		rmr_line_addf(text, "%.1f s", (double)ns / 1e9);
 	else if (s < 60)
-		rmr_text_addf(text, "%" PRIu64 " s", s);
+		rmr_line_addf(text, "%" PRIu64 " s", s);
 	else if (s < 3600)
-		rmr_text_addf(text, "%" PRIu64 " min %" PRIu64 " s", s / 60, s % 60);
+		rmr_line_addf(text, "%" PRIu64 " min %" PRIu64 " s", s / 60, s % 60);
 	else if (s < 86400)
-		rmr_text_addf(text, "%" PRIu64 " h %" PRIu64 " min", s / 3600, s / 60 % 60);
+		rmr_line_addf(text, "%" PRIu64 " h %" PRIu64 " min", s / 3600, s / 60 % 60);
 	else
-		rmr_text_addf(text, "%" PRIu64 " d %" PRIu64 " h", s / 86400, s / 3600 % 24);
+		rmr_line_addf(text, "%" PRIu64 " d %" PRIu64 " h", s / 86400, s / 3600 % 24);
 }

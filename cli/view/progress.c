@@ -34,32 +34,32 @@ void rmr_progress_update(struct rmr_progress *progress, uint64_t done, uint64_t 
 		return;
 	progress->drawn_ns = now;
 
-	struct rmr_text line = {0};
+	struct rmr_line line = {0};
 	double seconds = (double)(now - progress->started_ns) / 1e9, rate = (double)done / seconds;
-	void (*add)(struct rmr_text *, uint64_t) =
+	void (*add)(struct rmr_line *, uint64_t) =
 		progress->bytes ? rmr_number_add_bytes : rmr_number_add_count;
-	rmr_text_addf(&line, "%s: ", progress->what);
+	rmr_line_addf(&line, "%s: ", progress->what);
 	add(&line, done);
 	if (total) {
-		rmr_text_add(&line, " of ", 4);
+		rmr_line_add(&line, " of ", 4);
 		add(&line, total);
-		rmr_text_addf(&line, " (%.0f%%)", 100.0 * (double)done / (double)total);
+		rmr_line_addf(&line, " (%.0f%%)", 100.0 * (double)done / (double)total);
 	}
-	rmr_text_add(&line, ", ", 2);
+	rmr_line_add(&line, ", ", 2);
 	add(&line, (uint64_t)rate);
-	rmr_text_add(&line, "/s", 2);
+	rmr_line_add(&line, "/s", 2);
 	if (total > done && done) {
-		rmr_text_add(&line, ", ", 2);
+		rmr_line_add(&line, ", ", 2);
 		rmr_number_add_duration(&line, (uint64_t)((double)(total - done) / rate * 1e9));
-		rmr_text_add(&line, " left", 5);
+		rmr_line_add(&line, " left", 5);
 	}
 	unsigned width = rmr_terminal_width(STDERR_FILENO);
 	size_t length = line.length;
-	rmr_text_add(&line, "   ", 3); // room for the ellipsis
+	rmr_line_add(&line, "   ", 3); // room for the ellipsis
 	if (!line.lost)
-		fprintf(stderr, "\r%.*s\033[K", (int)rmr_text_shorten(line.bytes, length, width - 1), line.bytes);
+		fprintf(stderr, "\r%.*s\033[K", (int)rmr_line_shorten(line.bytes, length, width - 1), line.bytes);
 	progress->shown = true;
-	rmr_text_deinit(&line);
+	rmr_line_deinit(&line);
 }
 
 void rmr_progress_end(struct rmr_progress *progress)

@@ -55,10 +55,10 @@ struct rmr_view {
 	uint64_t row_address;             // the first one of this row, 0 = none
 	size_t *widths;                   // of the shown columns
 	bool widths_known;
-	struct rmr_text cells;
+	struct rmr_line cells;
 	struct cell *waiting;             // WINDOW rows of shown columns
 	size_t waiting_count;
-	struct rmr_text line;
+	struct rmr_line line;
 };
 
 struct rmr_error *rmr_view_open(FILE *out, const struct rmr_style *style, bool single,
@@ -81,8 +81,8 @@ void rmr_view_abandon(struct rmr_view *view)
 {
 	if (!view)
 		return;
-	rmr_text_deinit(&view->cells);
-	rmr_text_deinit(&view->line);
+	rmr_line_deinit(&view->cells);
+	rmr_line_deinit(&view->line);
 	free(view->waiting);
 	free(view->widths);
 	free(view);
@@ -135,8 +135,8 @@ static void write_out(struct rmr_view *view, const char *bytes, size_t length)
 /** Writes the line buffer and empties it. */
 static void write_line(struct rmr_view *view)
 {
-	write_out(view, rmr_text_get(&view->line), view->line.length);
-	rmr_text_clear(&view->line);
+	write_out(view, rmr_line_get(&view->line), view->line.length);
+	rmr_line_clear(&view->line);
 }
 
 void rmr_view_note(struct rmr_view *view, const char *format, ...)
@@ -152,7 +152,7 @@ void rmr_view_note(struct rmr_view *view, const char *format, ...)
 }
 
 /** Appends the value as text shows it; false if it is not there. */
-static bool add_shown(struct rmr_text *text, const struct rmr_style *style, enum rmr_kind kind,
+static bool add_shown(struct rmr_line *text, const struct rmr_style *style, enum rmr_kind kind,
 	const struct value *value)
 {
 	int64_t i = value->what == UINT ? (int64_t)value->u : value->i;
@@ -160,20 +160,23 @@ static bool add_shown(struct rmr_text *text, const struct rmr_style *style, enum
 	if (value->what == NONE)
 		return false;
 	if (value->what == TEXT) {
-		rmr_text_add_safe(text, value->bytes, value->length);
+		rmr_line_add_safe(text, value->bytes, value->length);
 		return true;
 	}
 	if (value->what == BOTH) {
-		rmr_text_add(text, value->bytes, value->length);
+		rmr_line_add(text, value->bytes, value->length);
 		return true;
 	}
 	switch (kind) {
 	case RMR_KIND_ID:
 	case RMR_KIND_TEXT:
-		rmr_text_addf(text, "%" PRId64, i);
+		rmr_line_addf(text, "%" PRId64, i);
 		break;
 	case RMR_KIND_COUNT:
-		rmr_number_add_count(text, value->u);
+		if (value->what == INT)
+			rmr_number_add_signed_count(text, i);
+		else
+			rmr_number_add_count(text, value->u);
 		break;
 	case RMR_KIND_BYTES:
 		(style->exact ? rmr_number_add_count : rmr_number_add_bytes)(text, value->u);
@@ -188,7 +191,7 @@ static bool add_shown(struct rmr_text *text, const struct rmr_style *style, enum
 		rmr_number_add_share(text, value->real);
 		break;
 	case RMR_KIND_ADDRESS:
-		rmr_text_addf(text, "0x%" PRIx64, value->u);
+		rmr_line_addf(text, "0x%" PRIx64, value->u);
 		break;
 	case RMR_KIND_SECONDS:
 		rmr_number_add_duration(text, value->u * 1000000000);
@@ -197,52 +200,52 @@ static bool add_shown(struct rmr_text *text, const struct rmr_style *style, enum
 	return true;
 }
 
-static void add_json(struct rmr_text *text, const struct value *value)
+static void add_json(struct rmr_line *text, const struct value *value)
 {
 	switch (value->what) {
 	case NONE:
-		rmr_text_add(text, "null", 4);
+		rmr_line_add(text, "null", 4);
 		break;
 	case TEXT:
-		rmr_text_add_json(text, value->bytes, value->length);
+		rmr_line_add_json(text, value->bytes, value->length);
 		break;
 	case UINT:
-		rmr_text_addf(text, "%" PRIu64, value->u);
+		rmr_line_addf(text, "%" PRIu64, value->u);
 		break;
 	case INT:
-		rmr_text_addf(text, "%" PRId64, value->i);
+		rmr_line_addf(text, "%" PRId64, value->i);
 		break;
 	case REAL:
-		rmr_text_addf(text, "%.6g", value->real);
+		rmr_line_addf(text, "%.6g", value->real);
 		break;
 	case BOTH:
-		rmr_text_addf(text, "%s", value->json);
+		rmr_line_addf(text, "%s", value->json);
 		break;
 	}
 }
 
-static void add_csv_text(struct rmr_text *text, const char *bytes, size_t length)
+static void add_csv_text(struct rmr_line *text, const char *bytes, size_t length)
 {
 	bool quote = false;
 
 	for (size_t i = 0; i < length && !quote; i++)
 		quote = strchr("\",\r\n", bytes[i]) != NULL;
 	if (quote)
-		rmr_text_add(text, "\"", 1);
+		rmr_line_add(text, "\"", 1);
 	// Line ends are legal inside quotes; other control characters are not for a terminal.
 	for (size_t i = 0, from = 0; i <= length; i++) {
 		if (i < length && bytes[i] != '\n' && bytes[i] != '"')
 			continue;
-		rmr_text_add_safe(text, bytes + from, i - from);
+		rmr_line_add_safe(text, bytes + from, i - from);
 		if (i < length)
-			rmr_text_add(text, bytes[i] == '"' ? "\"\"" : "\n", bytes[i] == '"' ? 2 : 1);
+			rmr_line_add(text, bytes[i] == '"' ? "\"\"" : "\n", bytes[i] == '"' ? 2 : 1);
 		from = i + 1;
 	}
 	if (quote)
-		rmr_text_add(text, "\"", 1);
+		rmr_line_add(text, "\"", 1);
 }
 
-static void add_csv(struct rmr_text *text, const struct value *value)
+static void add_csv(struct rmr_line *text, const struct value *value)
 {
 	if (value->what == TEXT || value->what == BOTH)
 		add_csv_text(text, value->bytes, value->length);
@@ -267,28 +270,28 @@ void rmr_view_json_field(struct rmr_view *view, const char *key, enum rmr_kind k
 static void put_field(struct rmr_view *view, const struct value *value)
 {
 	const struct rmr_column *field = &view->field;
-	struct rmr_text *line = &view->line;
+	struct rmr_line *line = &view->line;
 
 	if (!view->field_shown)
 		return;
 	if (view->style.format == RMR_FORMAT_JSON) {
-		rmr_text_add(line, view->started ? ",\n " : "", view->started ? 3 : 0);
-		rmr_text_add_json(line, field->key, strlen(field->key));
-		rmr_text_add(line, ": ", 2);
+		rmr_line_add(line, view->started ? ",\n " : "", view->started ? 3 : 0);
+		rmr_line_add_json(line, field->key, strlen(field->key));
+		rmr_line_add(line, ": ", 2);
 		add_json(line, value);
 	} else if (value->what == NONE) {
 		return;
 	} else if (view->style.format == RMR_FORMAT_CSV) {
 		if (!view->fields_open)
-			rmr_text_addf(line, "%skey,value\n", view->started ? "\n" : "");
+			rmr_line_addf(line, "%skey,value\n", view->started ? "\n" : "");
 		view->fields_open = true;
-		rmr_text_addf(line, "%s,", field->key);
+		rmr_line_addf(line, "%s,", field->key);
 		add_csv(line, value);
-		rmr_text_add(line, "\n", 1);
+		rmr_line_add(line, "\n", 1);
 	} else {
-		rmr_text_addf(line, "%-12s ", field->title ? field->title : field->key);
+		rmr_line_addf(line, "%-12s ", field->title ? field->title : field->key);
 		add_shown(line, &view->style, field->kind, value);
-		rmr_text_add(line, "\n", 1);
+		rmr_line_add(line, "\n", 1);
 	}
 	view->started = true;
 	write_line(view);
@@ -303,25 +306,25 @@ static bool is_left(enum rmr_kind kind)
 
 static void start_json_table(struct rmr_view *view, const char *key)
 {
-	struct rmr_text *line = &view->line;
+	struct rmr_line *line = &view->line;
 
 	if (!view->single) {
-		rmr_text_add(line, view->started ? ",\n " : "", view->started ? 3 : 0);
-		rmr_text_add_json(line, key, strlen(key));
-		rmr_text_add(line, ": ", 2);
+		rmr_line_add(line, view->started ? ",\n " : "", view->started ? 3 : 0);
+		rmr_line_add_json(line, key, strlen(key));
+		rmr_line_add(line, ": ", 2);
 	}
-	rmr_text_add(line, "[", 1);
+	rmr_line_add(line, "[", 1);
 	write_line(view);
 }
 
 static void start_csv_table(struct rmr_view *view)
 {
-	struct rmr_text *line = &view->line;
+	struct rmr_line *line = &view->line;
 
-	rmr_text_add(line, "\n", view->started ? 1 : 0);
+	rmr_line_add(line, "\n", view->started ? 1 : 0);
 	for (size_t i = 0; i < view->column_count; i++)
-		rmr_text_addf(line, "%s%s", i ? "," : "", view->columns[i].key);
-	rmr_text_add(line, "\n", 1);
+		rmr_line_addf(line, "%s%s", i ? "," : "", view->columns[i].key);
+	rmr_line_add(line, "\n", 1);
 	write_line(view);
 }
 
@@ -398,11 +401,11 @@ static size_t shown_count(const struct rmr_view *view)
 	return view->column_count + view->numbered;
 }
 
-static void add_title(struct rmr_text *text, const struct rmr_column *column)
+static void add_title(struct rmr_line *text, const struct rmr_column *column)
 {
 	const char *title = column->title ? column->title : column->key;
 
-	rmr_text_add_safe(text, title, strlen(title));
+	rmr_line_add_safe(text, title, strlen(title));
 }
 
 /** Takes columns from the widest text columns until the row fits into the terminal. */
@@ -429,23 +432,23 @@ static void fit_widths(struct rmr_view *view)
 /** Appends a cell, cut and padded, to the line. */
 static void add_padded(struct rmr_view *view, size_t i, const char *bytes, size_t length)
 {
-	struct rmr_text *line = &view->line;
+	struct rmr_line *line = &view->line;
 	const struct rmr_column *column = shown_column(view, i);
-	size_t room = view->widths[i], width = rmr_text_width(bytes, length);
+	size_t room = view->widths[i], width = rmr_line_width(bytes, length);
 	bool last = i + 1 == shown_count(view);
 
 	if (i)
-		rmr_text_add(line, "  ", 2);
+		rmr_line_add(line, "  ", 2);
 	if (!is_left(column->kind) && width < room)
-		rmr_text_addf(line, "%*s", (int)(room - width), "");
+		rmr_line_addf(line, "%*s", (int)(room - width), "");
 	size_t start = line->length;
-	rmr_text_add(line, bytes, length);
+	rmr_line_add(line, bytes, length);
 	if (column->kind == RMR_KIND_TEXT && width > room && view->style.width) {
-		rmr_text_add(line, "   ", 3); // room for the ellipsis
-		line->length = start + (line->lost ? 0 : rmr_text_shorten(line->bytes + start, length, room));
+		rmr_line_add(line, "   ", 3); // room for the ellipsis
+		line->length = start + (line->lost ? 0 : rmr_line_shorten(line->bytes + start, length, room));
 		line->bytes[line->length] = '\0';
 	} else if (is_left(column->kind) && width < room && !last) {
-		rmr_text_addf(line, "%*s", (int)(room - width), "");
+		rmr_line_addf(line, "%*s", (int)(room - width), "");
 	}
 }
 
@@ -453,24 +456,24 @@ static void end_padded_line(struct rmr_view *view)
 {
 	while (view->line.length && view->line.bytes[view->line.length - 1] == ' ')
 		view->line.length--;
-	rmr_text_add(&view->line, "\n", 1);
+	rmr_line_add(&view->line, "\n", 1);
 	write_line(view);
 }
 
 static void write_titles(struct rmr_view *view)
 {
-	struct rmr_text title = {0};
+	struct rmr_line title = {0};
 
 	if (view->style.bold)
 		write_out(view, "\033[1m", 4);
 	for (size_t i = 0; i < shown_count(view); i++) {
-		rmr_text_clear(&title);
+		rmr_line_clear(&title);
 		add_title(&title, shown_column(view, i));
-		add_padded(view, i, rmr_text_get(&title), title.length);
+		add_padded(view, i, rmr_line_get(&title), title.length);
 	}
-	rmr_text_deinit(&title);
+	rmr_line_deinit(&title);
 	if (view->style.bold)
-		rmr_text_add(&view->line, "\033[0m", 4);
+		rmr_line_add(&view->line, "\033[0m", 4);
 	end_padded_line(view);
 }
 
@@ -482,12 +485,12 @@ static void write_waiting(struct rmr_view *view)
 	if (!view->widths_known) {
 		for (size_t i = 0; i < count; i++) {
 			add_title(&view->line, shown_column(view, i));
-			view->widths[i] = rmr_text_width(rmr_text_get(&view->line), view->line.length);
-			rmr_text_clear(&view->line);
+			view->widths[i] = rmr_line_width(rmr_line_get(&view->line), view->line.length);
+			rmr_line_clear(&view->line);
 		}
 		for (size_t k = 0; k < view->waiting_count; k++) {
 			const struct cell *cell = &view->waiting[k];
-			size_t width = rmr_text_width(rmr_text_get(&view->cells) + cell->start, cell->length);
+			size_t width = rmr_line_width(rmr_line_get(&view->cells) + cell->start, cell->length);
 			if (width > view->widths[k % count])
 				view->widths[k % count] = width;
 		}
@@ -497,12 +500,12 @@ static void write_waiting(struct rmr_view *view)
 	}
 	for (size_t k = 0; k < view->waiting_count; k++) {
 		const struct cell *cell = &view->waiting[k];
-		add_padded(view, k % count, rmr_text_get(&view->cells) + cell->start, cell->length);
+		add_padded(view, k % count, rmr_line_get(&view->cells) + cell->start, cell->length);
 		if (k % count == count - 1)
 			end_padded_line(view);
 	}
 	view->waiting_count = 0;
-	rmr_text_clear(&view->cells);
+	rmr_line_clear(&view->cells);
 }
 
 static void add_cell(struct rmr_view *view, size_t start)
@@ -518,7 +521,7 @@ static void put_cell(struct rmr_view *view, const struct value *value)
 	if (view->numbered && view->at == 0) {
 		view->row_address = 0;
 		if (view->style.rows->count < MAX_ROWS)
-			rmr_text_addf(&view->cells, "$%zu", view->style.rows->count + 1);
+			rmr_line_addf(&view->cells, "$%zu", view->style.rows->count + 1);
 		add_cell(view, start);
 		start = view->cells.length;
 	}
@@ -537,18 +540,18 @@ static void put_cell(struct rmr_view *view, const struct value *value)
 
 static void put_json_cell(struct rmr_view *view, const struct value *value)
 {
-	struct rmr_text *line = &view->line;
+	struct rmr_line *line = &view->line;
 	const char *key = view->columns[view->at].key;
 
 	if (view->at == 0)
-		rmr_text_addf(line, "%s{", view->row_count ? ",\n" : "\n");
+		rmr_line_addf(line, "%s{", view->row_count ? ",\n" : "\n");
 	else
-		rmr_text_add(line, ", ", 2);
-	rmr_text_add_json(line, key, strlen(key));
-	rmr_text_add(line, ": ", 2);
+		rmr_line_add(line, ", ", 2);
+	rmr_line_add_json(line, key, strlen(key));
+	rmr_line_add(line, ": ", 2);
 	add_json(line, value);
 	if (view->at + 1 == view->column_count) {
-		rmr_text_add(line, "}", 1);
+		rmr_line_add(line, "}", 1);
 		write_line(view);
 	}
 }
@@ -556,10 +559,10 @@ static void put_json_cell(struct rmr_view *view, const struct value *value)
 static void put_csv_cell(struct rmr_view *view, const struct value *value)
 {
 	if (view->at)
-		rmr_text_add(&view->line, ",", 1);
+		rmr_line_add(&view->line, ",", 1);
 	add_csv(&view->line, value);
 	if (view->at + 1 == view->column_count) {
-		rmr_text_add(&view->line, "\n", 1);
+		rmr_line_add(&view->line, "\n", 1);
 		write_line(view);
 	}
 }
@@ -589,14 +592,14 @@ void rmr_view_end_table(struct rmr_view *view, uint64_t more)
 	if (view->lost)
 		return;
 	if (view->style.format == RMR_FORMAT_JSON) {
-		rmr_text_addf(&view->line, "%s]%s", view->row_count ? "\n" : "", view->single ? "\n" : "");
+		rmr_line_addf(&view->line, "%s]%s", view->row_count ? "\n" : "", view->single ? "\n" : "");
 		write_line(view);
 	} else if (view->style.format == RMR_FORMAT_TABLE) {
 		write_waiting(view);
 		if (more) {
-			rmr_text_add(&view->line, "... ", 4);
+			rmr_line_add(&view->line, "... ", 4);
 			rmr_number_add_count(&view->line, more);
-			rmr_text_addf(&view->line, " more (--limit 0 shows all)\n");
+			rmr_line_addf(&view->line, " more (--limit 0 shows all)\n");
 			write_line(view);
 		}
 	}

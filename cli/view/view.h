@@ -14,7 +14,7 @@
 #define RMR_CLI_VIEW_VIEW_H
 
 #include "attach/error.h"
-#include "cli/view/text.h"
+#include "cli/view/line.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "cli/view/text.h"
+#include "cli/view/line.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,26 +7,26 @@
 #include <string.h>
 #include <wchar.h>
 
-void rmr_text_deinit(struct rmr_text *text)
+void rmr_line_deinit(struct rmr_line *text)
 {
 	free(text->bytes);
-	*text = (struct rmr_text){0};
+	*text = (struct rmr_line){0};
 }
 
-void rmr_text_clear(struct rmr_text *text)
+void rmr_line_clear(struct rmr_line *text)
 {
 	text->length = 0;
 	if (text->bytes)
 		text->bytes[0] = '\0';
 }
 
-const char *rmr_text_get(const struct rmr_text *text)
+const char *rmr_line_get(const struct rmr_line *text)
 {
 	return text->bytes ? text->bytes : "";
 }
 
 /** True if @p more bytes and a NUL fit. */
-static bool reserve(struct rmr_text *text, size_t more)
+static bool reserve(struct rmr_line *text, size_t more)
 {
 	size_t need = text->length + more + 1;
 
@@ -45,7 +45,7 @@ static bool reserve(struct rmr_text *text, size_t more)
 	return true;
 }
 
-void rmr_text_add(struct rmr_text *text, const char *bytes, size_t length)
+void rmr_line_add(struct rmr_line *text, const char *bytes, size_t length)
 {
 	if (!reserve(text, length))
 		return;
@@ -55,7 +55,7 @@ void rmr_text_add(struct rmr_text *text, const char *bytes, size_t length)
 	text->bytes[text->length] = '\0';
 }
 
-void rmr_text_addf(struct rmr_text *text, const char *format, ...)
+void rmr_line_addf(struct rmr_line *text, const char *format, ...)
 {
 	va_list args;
 
@@ -70,7 +70,7 @@ void rmr_text_addf(struct rmr_text *text, const char *format, ...)
 	text->length += (size_t)length;
 }
 
-size_t rmr_text_decode(const char *bytes, size_t length, uint32_t *ret)
+size_t rmr_line_decode(const char *bytes, size_t length, uint32_t *ret)
 {
 	const unsigned char *b = (const unsigned char *)bytes;
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -106,27 +106,27 @@ static bool is_harmless(uint32_t c)
 	return wcwidth((wchar_t)c) >= 0;
 }
 
-static void add_escape(struct rmr_text *text, uint32_t c)
+static void add_escape(struct rmr_line *text, uint32_t c)
 {
 	if (c == '\n')
-		rmr_text_add(text, "\\n", 2);
+		rmr_line_add(text, "\\n", 2);
 	else if (c == '\t')
-		rmr_text_add(text, "\\t", 2);
+		rmr_line_add(text, "\\t", 2);
 	else if (c == '\r')
-		rmr_text_add(text, "\\r", 2);
+		rmr_line_add(text, "\\r", 2);
 	else if (c < 0x100)
-		rmr_text_addf(text, "\\x%02x", (unsigned)c);
+		rmr_line_addf(text, "\\x%02x", (unsigned)c);
 	else if (c < 0x10000)
-		rmr_text_addf(text, "\\u%04x", (unsigned)c);
+		rmr_line_addf(text, "\\u%04x", (unsigned)c);
 	else
-		rmr_text_addf(text, "\\U%08x", (unsigned)c);
+		rmr_line_addf(text, "\\U%08x", (unsigned)c);
 }
 
-static void add_guarded(struct rmr_text *text, const char *bytes, size_t length, char quote)
+static void add_guarded(struct rmr_line *text, const char *bytes, size_t length, char quote)
 {
 	for (size_t i = 0; i < length;) {
 		uint32_t c = 0;
-		size_t used = rmr_text_decode(bytes + i, length - i, &c);
+		size_t used = rmr_line_decode(bytes + i, length - i, &c);
 
 		if (!used) {
 			add_escape(text, (unsigned char)bytes[i]);
@@ -136,90 +136,90 @@ static void add_guarded(struct rmr_text *text, const char *bytes, size_t length,
 		if (!is_harmless(c))
 			add_escape(text, c);
 		else if (quote && (c == (unsigned char)quote || c == '\\'))
-			rmr_text_addf(text, "\\%c", (char)c);
+			rmr_line_addf(text, "\\%c", (char)c);
 		else
-			rmr_text_add(text, bytes + i, used);
+			rmr_line_add(text, bytes + i, used);
 		i += used;
 	}
 }
 
-void rmr_text_add_safe(struct rmr_text *text, const char *bytes, size_t length)
+void rmr_line_add_safe(struct rmr_line *text, const char *bytes, size_t length)
 {
 	add_guarded(text, bytes, length, 0);
 }
 
-void rmr_text_add_quoted(struct rmr_text *text, const char *bytes, size_t length)
+void rmr_line_add_quoted(struct rmr_line *text, const char *bytes, size_t length)
 {
 	bool single = memchr(bytes, '\'', length) != NULL;
 	char quote = single && !memchr(bytes, '"', length) ? '"' : '\'';
 
-	rmr_text_add(text, &quote, 1);
+	rmr_line_add(text, &quote, 1);
 	add_guarded(text, bytes, length, quote);
-	rmr_text_add(text, &quote, 1);
+	rmr_line_add(text, &quote, 1);
 }
 
-static void add_json_escape(struct rmr_text *text, uint32_t c)
+static void add_json_escape(struct rmr_line *text, uint32_t c)
 {
 	if (c < 0x10000)
-		rmr_text_addf(text, "\\u%04x", (unsigned)c);
+		rmr_line_addf(text, "\\u%04x", (unsigned)c);
 	else
-		rmr_text_addf(text, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((c - 0x10000) >> 10)),
+		rmr_line_addf(text, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((c - 0x10000) >> 10)),
 			(unsigned)(0xdc00 + ((c - 0x10000) & 0x3ff)));
 }
 
-void rmr_text_add_raw_json(struct rmr_text *text, const char *bytes, size_t length)
+void rmr_line_add_raw_json(struct rmr_line *text, const char *bytes, size_t length)
 {
 	for (size_t i = 0; i < length;) {
 		uint32_t c = 0;
-		size_t used = rmr_text_decode(bytes + i, length - i, &c);
+		size_t used = rmr_line_decode(bytes + i, length - i, &c);
 
 		if (used && is_harmless(c))
-			rmr_text_add(text, bytes + i, used);
+			rmr_line_add(text, bytes + i, used);
 		else if (used && (c == '\t' || c == '\r' || c == '\n'))
-			rmr_text_add(text, " ", 1); // between values: inside a string it is no JSON
+			rmr_line_add(text, " ", 1); // between values: inside a string it is no JSON
 		else
 			add_json_escape(text, used ? c : 0xdc00u + (unsigned char)bytes[i]);
 		i += used ? used : 1;
 	}
 }
 
-void rmr_text_add_json(struct rmr_text *text, const char *bytes, size_t length)
+void rmr_line_add_json(struct rmr_line *text, const char *bytes, size_t length)
 {
-	rmr_text_add(text, "\"", 1);
+	rmr_line_add(text, "\"", 1);
 	for (size_t i = 0; i < length;) {
 		uint32_t c = 0;
-		size_t used = rmr_text_decode(bytes + i, length - i, &c);
+		size_t used = rmr_line_decode(bytes + i, length - i, &c);
 
 		if (!used) {
-			rmr_text_addf(text, "\\udc%02x", (unsigned char)bytes[i]);
+			rmr_line_addf(text, "\\udc%02x", (unsigned char)bytes[i]);
 			i++;
 			continue;
 		}
 		if (c == '"' || c == '\\')
-			rmr_text_addf(text, "\\%c", (char)c);
+			rmr_line_addf(text, "\\%c", (char)c);
 		else if (c == '\n')
-			rmr_text_add(text, "\\n", 2);
+			rmr_line_add(text, "\\n", 2);
 		else if (is_harmless(c))
-			rmr_text_add(text, bytes + i, used);
+			rmr_line_add(text, bytes + i, used);
 		else
 			add_json_escape(text, c);
 		i += used;
 	}
-	rmr_text_add(text, "\"", 1);
+	rmr_line_add(text, "\"", 1);
 }
 
 /** Length in bytes and columns of the character at @p bytes, which is safe text. */
 static size_t step(const char *bytes, size_t length, size_t *columns)
 {
 	uint32_t c = 0;
-	size_t used = rmr_text_decode(bytes, length, &c);
+	size_t used = rmr_line_decode(bytes, length, &c);
 	int width = used ? wcwidth((wchar_t)c) : 1;
 
 	*columns = width < 0 ? 1 : (size_t)width;
 	return used ? used : 1;
 }
 
-size_t rmr_text_width(const char *safe, size_t length)
+size_t rmr_line_width(const char *safe, size_t length)
 {
 	size_t width = 0, columns;
 
@@ -228,10 +228,10 @@ size_t rmr_text_width(const char *safe, size_t length)
 	return width;
 }
 
-size_t rmr_text_shorten(char *safe, size_t length, size_t width)
+size_t rmr_line_shorten(char *safe, size_t length, size_t width)
 {
 	static const char ellipsis[] = "\xe2\x80\xa6";
-	size_t total = rmr_text_width(safe, length), columns;
+	size_t total = rmr_line_width(safe, length), columns;
 
 	if (total <= width)
 		return length;

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/shell/shell.h"
+
+#include "attach/cleanup.h"
+#include "cli/commands/commands.h"
+#include "cli/interrupt.h"
+#include "cli/shell/words.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct rmr_error *rmr_shell_snapshot(struct rmr_context *context)
+{
+	if (context->snapshot)
+		return NULL;
+	return rmr_snapshot_open(context, context->shell->target, &context->snapshot);
+}
+
+struct rmr_error *rmr_shell_detach(struct rmr_shell *shell)
+{
+	struct rmr_session *session = rmr_take(shell->session);
+
+	return session ? rmr_session_close(session) : NULL;
+}
+
+/** Runs one command of a line; *next_ret is where the next one starts. */
+static struct rmr_error *run_command(struct rmr_shell *shell, const char *line,
+	const struct rmr_words *words, size_t *next_ret)
+{
+	const struct rmr_command *command = rmr_command_find(words->words[0].text, true);
+	bool tail = command && command->flags & RMR_COMMAND_TAIL;
+	_rmr_free_ const char **texts = calloc(words->count, sizeof(*texts));
+	_rmr_free_ struct rmr_tail *tails = calloc(words->count, sizeof(*tails));
+	// A tail goes to the end of the line, ';' included, unless it is one quoted word.
+	bool whole_line = tail && words->count > 1 && !words->words[words->count - 1].quoted;
+
+	*next_ret = whole_line ? strlen(line) : words->next;
+	if (!texts || !tails)
+		return &rmr_enomem;
+	if (words->unbalanced && !tail)
+		return rmr_error_create(RMR_E_USAGE, 0, "a quote is not closed");
+	size_t end = *next_ret - (*next_ret && !whole_line && line[*next_ret - 1] == ';');
+	_rmr_free_ char *text = strndup(line, end);
+	if (!text)
+		return &rmr_enomem;
+	for (size_t i = 0; i < words->count; i++) {
+		texts[i] = words->words[i].text;
+		tails[i] = (struct rmr_tail){text + words->words[i].start, words->words[i].quoted};
+	}
+	return rmr_command_dispatch(&shell->context, texts, words->count, tails);
+}
+
+/** Runs one command and prints its error; false if the line is not to go on. */
+static bool run_and_report(struct rmr_shell *shell, const char *line, const struct rmr_words *words,
+	size_t *next_ret)
+{
+	struct rmr_context *context = &shell->context;
+
+	context->status = context->failure_status = 0;
+	rmr_interrupt_clear();
+	struct rmr_error *err = run_command(shell, line, words, next_ret);
+	errno = 0;
+	if (!err && (fflush(context->out) != 0 || ferror(context->out)))
+		err = rmr_error_create(RMR_E_WRITE, errno, "cannot write the results");
+	if (!err && !context->status)
+		return true;
+	bool unwritable = err && err->code == RMR_E_WRITE && ferror(context->out);
+	shell->status = err ? rmr_command_report(context, err) : context->status;
+	if (unwritable && !shell->interactive)
+		shell->quit = true;
+	clearerr(context->out);
+	shell->quit |= rmr_interrupt_terminated != 0;
+	return shell->keep_going;
+}
+
+void rmr_shell_run_line(struct rmr_shell *shell, const char *line)
+{
+	size_t at = 0;
+
+	while (line[at] && !shell->quit) {
+		struct rmr_words words;
+		size_t next = strlen(line);
+		bool go_on = true;
+
+		struct rmr_error *err = rmr_words_split(line, at, &words);
+		if (err) {
+			shell->status = rmr_command_report(&shell->context, err);
+			return;
+		}
+		if (words.count)
+			go_on = run_and_report(shell, line, &words, &next);
+		else
+			next = words.next;
+		rmr_words_deinit(&words);
+		if (!go_on) {
+			shell->quit |= !shell->interactive;
+			return;
+		}
+		at = next;
+	}
+}
+
+/** Runs `text` line by line. */
+static struct rmr_error *run_text(struct rmr_shell *shell, const char *text)
+{
+	_rmr_free_ char *copy = strdup(text);
+	char *rest = copy;
+
+	if (!copy)
+		return &rmr_enomem;
+	for (char *line; (line = strsep(&rest, "\n")) && !shell->quit;)
+		rmr_shell_run_line(shell, line);
+	return NULL;
+}
+
+static struct rmr_error *run_script(struct rmr_shell *shell)
+{
+	_rmr_free_ char *line = NULL;
+	size_t capacity = 0;
+	ssize_t length;
+
+	while (!shell->quit && (length = getline(&line, &capacity, stdin)) > 0) {
+		if (line[length - 1] == '\n')
+			line[length - 1] = '\0';
+		rmr_shell_run_line(shell, line);
+	}
+	if (ferror(stdin))
+		return rmr_error_create(RMR_E_INPUT, errno, "cannot read standard input");
+	return NULL;
+}
+
+/** Opens what the shell is about: a dump is loaded; a process is looked at, not yet touched. */
+static struct rmr_error *open_target(struct rmr_shell *shell)
+{
+	struct rmr_context *context = &shell->context;
+	struct rmr_target *target;
+
+	if (!rmr_args_is_digits(shell->target))
+		return rmr_shell_snapshot(context);
+	struct rmr_error *err = rmr_command_pid(shell->target, &context->pid);
+	if (!err)
+		err = rmr_target_open(context->pid, &target);
+	if (!err)
+		rmr_target_close(target);
+	return err;
+}
+
+static struct rmr_error *run_shell(struct rmr_shell *shell, const struct rmr_call *call)
+{
+	const char *lines = rmr_args_value(&call->args, "command");
+
+	struct rmr_error *err = open_target(shell);
+	if (!err && lines)
+		err = run_text(shell, lines);
+	else if (!err && shell->interactive)
+		err = rmr_prompt_run(shell);
+	else if (!err)
+		err = run_script(shell);
+	struct rmr_error *late = rmr_shell_detach(shell);
+	if (!err)
+		return late;
+	rmr_error_destroy(late);
+	return err;
+}
+
+struct rmr_error *rmr_command_shell(struct rmr_context *context, const struct rmr_call *call)
+{
+	struct rmr_shell shell = {
+		.context = *context,
+		.target = call->args.operands[0],
+		.keep_going = rmr_args_count(&call->args, "keep-going"),
+		.interactive = isatty(STDIN_FILENO) && !rmr_args_count(&call->args, "command"),
+	};
+
+	shell.context.shell = &shell;
+	shell.context.style.rows = &shell.rows;
+	shell.context.dump = &shell.dump;
+	rmr_dump_settings_of(call, &shell.dump);
+	// For the life of the shell: the session of `py` keeps the descriptor.
+	struct rmr_error *err = rmr_interrupt_begin();
+	if (err)
+		return err;
+	err = run_shell(&shell, call);
+	rmr_interrupt_end();
+	rmr_snapshot_close(shell.context.snapshot);
+	rmr_snapshot_close(shell.context.previous);
+	free(shell.rows.addresses);
+	// A person who leaves the shell is content; a script ends as its last failure did.
+	context->status = shell.interactive ? 0 : shell.status;
+	return err;
+}
