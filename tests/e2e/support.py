@@ -29,6 +29,7 @@ LONG = bool(os.environ.get("REMORA_LONG"))
 NO_SKIP = bool(os.environ.get("REMORA_NO_SKIP") or os.environ.get("CI"))
 DEADLINE = 60.0
 LIBC = ctypes.CDLL(None)
+LIBC_SIGNALS = 1 << 31 | 1 << 32  # 32, SIGCANCEL, and 33, SIGSETXID
 SYS_TGKILL = 234  # asm/unistd_64.h
 
 
@@ -265,6 +266,8 @@ class Snapshot:
             time.sleep(0.001)  # on its way back to sleep, from its start or from its last report
             self.state = target.status().get("State", "?")[:1]
         self.lines = {name: status.get(name) for name in STATUS_LINES}
+        # The C library handles its own two signals from the first thread on: README names it.
+        self.lines["SigCgt"] = "%x" % (int(status.get("SigCgt", "0"), 16) & ~LIBC_SIGNALS)
         self.pending = status.get("ShdPnd")
         self.files = ["%s: %s" % (f, read("/proc/%d/%s" % (pid, f)))
                       for f in ("limits", "oom_score_adj", "coredump_filter", "personality", "comm")]
@@ -344,7 +347,8 @@ def differences(target, before, after):
         same("state", before.state, after.state)
     elif after.state not in "RSD":
         wrong.append("state: is %s" % after.state)
-    same("status", before.lines, after.lines)
+    for name in STATUS_LINES:
+        same(name, before.lines[name], after.lines[name])
     same("files", before.files, after.files)
     if "pending" not in vary:
         same("pending signals", before.pending, after.pending)

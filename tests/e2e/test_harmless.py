@@ -44,12 +44,14 @@ class InARow(support.LiveTest):
                 else:
                     result = support.remora("run", target, "-c", "print(6*7)")
                     self.assertEqual(self.good(result).out, "42\n", repr(result))
-                if number == ATTACHES // 3:
+                if number == ATTACHES // 2:
                     early = target.resident_kb()
                     support.assert_unharmed(self, target, before)
             support.assert_unharmed(self, target, before)
             if not target.kind.vary - {"state"}:
-                self.assertLess(target.resident_kb() - early, 512, "kB of growth of %s" % target.name)
+                # Each thread that was stopped once has touched a little more of its stack and arena.
+                most = 4096 if kind == "threads" else 512
+                self.assertLess(target.resident_kb() - early, most, "kB of growth of %s" % target.name)
             target.finish(self)
 
 
@@ -117,9 +119,7 @@ class Kills(support.LiveTest):
                 time.sleep(generator.uniform(0, usual[number % 3] * 1.1))
                 process.send_signal(sent)
                 process.wait(20)
-                if number % 5 == 4:
-                    self.survived(target, before)
-            self.survived(target, before)
+                self.survived(target, before)
             result = self.good(support.remora("run", target, "-c", "print('still')"))
             self.assertEqual(result.out, "still\n")
             support.assert_unharmed(self, target, before, 10)

@@ -33,9 +33,9 @@ def fork_once(number):
     kit.tick()
 
 
+turn = 0
 sys.stdout.flush()
 kit.ready(childless=False)
-turn = 0
 while True:
     turn += 1
     fork_once(turn)
