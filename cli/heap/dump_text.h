@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/**
+ * @file
+ * JSON text for the dump writer: numbers and strings appended to a buffer that has the room.
+ * Each function returns the new end. Nothing here allocates or fails.
+ */
+#ifndef RMR_CLI_HEAP_DUMP_TEXT_H
+#define RMR_CLI_HEAP_DUMP_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+	RMR_DUMP_TEXT_NUMBER = 20, /**< bytes that an integer takes at most */
+	RMR_DUMP_TEXT_FLOAT = 26,
+	RMR_DUMP_TEXT_WORST = 6,   /**< bytes that one byte of a string takes at most */
+};
+
+/** Eight decimal digits of @p n < 10^8 as bytes 0 to 9, the first digit in the lowest byte. */
+static inline uint64_t rmr_dump_text_digits8(uint32_t n)
+{
+	uint64_t merged = n / 10000 | (uint64_t)(n % 10000) << 32;
+	uint64_t top = (merged * 10486 >> 20) & UINT64_C(0x7f0000007f);
+	uint64_t hundreds = ((merged - 100 * top) << 16) + top;
+	uint64_t tens = hundreds * 103 >> 10 & UINT64_C(0x000f000f000f000f);
+
+	return tens + ((hundreds - 10 * tens) << 8);
+}
+
+static inline char *rmr_dump_text_small(char *p, uint32_t n)
+{
+	uint64_t digits = rmr_dump_text_digits8(n);
+	// Leading zeros, but never the last digit.
+	unsigned skip = (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 56) & 56;
+
+	digits = (digits | UINT64_C(0x3030303030303030)) >> skip;
+	memcpy(p, &digits, 8);
+	return p + 8 - skip / 8;
+}
+
+static inline char *rmr_dump_text_eight(char *p, uint32_t n)
+{
+	uint64_t digits = rmr_dump_text_digits8(n) | UINT64_C(0x3030303030303030);
+
+	memcpy(p, &digits, 8);
+	return p + 8;
+}
+
+/** @p n in decimal. Up to 8 bytes behind the new end may be overwritten. */
+static inline char *rmr_dump_text_u64(char *p, uint64_t n)
+{
+	if (n < 100000000)
+		return rmr_dump_text_small(p, (uint32_t)n);
+	uint64_t high = n / 100000000;
+	if (high < 100000000) {
+		p = rmr_dump_text_small(p, (uint32_t)high);
+	} else {
+		p = rmr_dump_text_small(p, (uint32_t)(high / 100000000));
+		p = rmr_dump_text_eight(p, (uint32_t)(high % 100000000));
+	}
+	return rmr_dump_text_eight(p, (uint32_t)(n % 100000000));
+}
+
+static inline char *rmr_dump_text_i64(char *p, int64_t n)
+{
+	if (n >= 0)
+		return rmr_dump_text_u64(p, (uint64_t)n);
+	*p++ = '-';
+	return rmr_dump_text_u64(p, -(uint64_t)n);
+}
+
+/** As Python's repr() has it: the shortest digits that read back the same; "nan", "inf", "-inf". */
+char *rmr_dump_text_float(char *p, double value);
+
+/**
+ * An int of @p count 30-bit digits, least significant first; needs 10 bytes for each and 2 more.
+ * At most RMR_DUMP_TEXT_MAX_DIGITS.
+ */
+char *rmr_dump_text_digits(char *p, const void *digits, size_t count, int negative);
+enum { RMR_DUMP_TEXT_MAX_DIGITS = 1024 };
+
+/**
+ * The inside of a JSON string (no quotes): @p size bytes of the given enum rmr_text_encoding.
+ * Needs RMR_DUMP_TEXT_WORST bytes for each; @p bytes may be read up to the next multiple of 8.
+ * UTF-8 that is ill-formed becomes U+FFFD, lone surrogates \\udXXX.
+ */
+char *rmr_dump_text_string(char *p, const void *bytes, size_t size, unsigned encoding);
+
+/** A NUL-terminated UTF-8 string with its quotes; NULL is null. Needs 6 bytes a byte and 3 more. */
+char *rmr_dump_text_quoted(char *p, const char *text);
+
+#endif

@@ -1,0 +1,858 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/heap/dump_writer.h"
+
+#include "attach/cleanup.h"
+#include "cli/heap/dump_text.h"
+#include "payloads/heap_dump/records.h"
+#include "payloads/ring.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	LINE_ROOM = 2 << 20, // what the longest record can become: 6 bytes of text a byte
+	CONSUME = 256 << 10, // bytes of records after which the ring is told
+	PEEK_MS = 100,
+	PROGRESS_MS = 100,
+	RECORDS_BETWEEN_CLOCKS = 4096,
+};
+
+// A type's parts of every line of its objects.
+struct type_text {
+	char *text; // NULL = no such id
+	uint32_t size_at; // text is: what precedes the size, then what precedes the class's rest
+	uint32_t size;
+};
+
+struct writer {
+	const struct rmr_dump_options *options;
+	struct rmr_dump_sink *sink;
+	struct rmr_dump_totals *totals;
+	struct type_text *types;
+	uint32_t type_room;
+	uint64_t objects, expected;
+	bool meliae;
+	bool ended;
+	// An object whose parts are awaited.
+	bool open, value_is_open, first_ref;
+	unsigned part; // of the list that is open
+	struct tail {
+		uint64_t owned, weak;
+		int64_t line;
+		uint32_t shape;
+		unsigned flags;
+	} tail;
+};
+
+static struct rmr_error *bad(const char *what)
+{
+	struct rmr_error *err = rmr_error_create(RMR_E_PROTOCOL, 0,
+		"the heap walker's records make no sense: %s", what);
+
+	return rmr_error_hint(err, "take the dump again; the target may have damaged the ring");
+}
+
+// ---- reading a record ----
+
+struct cursor {
+	const unsigned char *at, *end;
+	bool failed;
+};
+
+// The next word; 0 and failed behind the end. Every word is read once: the producer could change it.
+static uint64_t next_word(struct cursor *c)
+{
+	uint64_t word;
+
+	if (c->end - c->at < 8) {
+		c->failed = true;
+		return 0;
+	}
+	memcpy(&word, c->at, 8);
+	c->at += 8;
+	return word;
+}
+
+struct text {
+	struct rmr_text head;
+	const unsigned char *bytes;
+};
+
+static struct text next_text(struct cursor *c)
+{
+	struct text text = {.bytes = c->at};
+	uint64_t word = next_word(c);
+
+	memcpy(&text.head, &word, 8);
+	size_t padded = ((size_t)text.head.size + 7) & ~(size_t)7;
+	if (c->failed || (size_t)(c->end - c->at) < padded || text.head.encoding >= RMR_TEXT_ENCODINGS ||
+		text.head.style >= RMR_STYLES) {
+		c->failed = true;
+		return (struct text){.bytes = c->at};
+	}
+	text.bytes = c->at;
+	c->at += padded;
+	return text;
+}
+
+// ---- pieces of a line ----
+
+static inline char *put(char *p, const char *text, size_t size)
+{
+	memcpy(p, text, size);
+	return p + size;
+}
+
+#define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
+
+static char *put_text(char *p, const struct text *text)
+{
+	*p++ = '"';
+	p = rmr_dump_text_string(p, text->bytes, text->head.size, text->head.encoding);
+	*p++ = '"';
+	return p;
+}
+
+static char *put_name(char *p, const struct text *text)
+{
+	static const char *const before[RMR_STYLES] = {"", "", ".", "<local ", "<cell ", "["};
+	static const char *const after[RMR_STYLES] = {"", "", "", ">", ">", "]"};
+	unsigned style = text->head.style;
+
+	if (style == RMR_STYLE_NULL)
+		return PUT(p, "null");
+	*p++ = '"';
+	p = stpcpy(p, before[style]);
+	p = rmr_dump_text_string(p, text->bytes, text->head.size, text->head.encoding);
+	p = stpcpy(p, after[style]);
+	*p++ = '"';
+	return p;
+}
+
+static char *put_value(char *p, const struct text *text)
+{
+	int64_t integer;
+	double number;
+
+	switch (text->head.encoding) {
+	case RMR_TEXT_NONE:
+		return PUT(p, "null");
+	case RMR_TEXT_FALSE:
+		return PUT(p, "false");
+	case RMR_TEXT_TRUE:
+		return PUT(p, "true");
+	case RMR_TEXT_INT:
+		if (text->head.size < 8)
+			return PUT(p, "null");
+		memcpy(&integer, text->bytes, 8);
+		return rmr_dump_text_i64(p, integer);
+	case RMR_TEXT_FLOAT:
+		if (text->head.size < 8)
+			return PUT(p, "null");
+		memcpy(&number, text->bytes, 8);
+		return rmr_dump_text_float(p, number);
+	case RMR_TEXT_DIGITS:
+	case RMR_TEXT_NEGATIVE_DIGITS:
+		return rmr_dump_text_digits(p, text->bytes, text->head.size / 4,
+			text->head.encoding == RMR_TEXT_NEGATIVE_DIGITS);
+	}
+	*p++ = '"';
+	p = rmr_dump_text_string(p, text->bytes, text->head.size, text->head.encoding);
+	if (!text->head.more)
+		*p++ = '"';
+	return p;
+}
+
+static char *put_addresses(char *p, const unsigned char *from, size_t count, bool *first,
+	const char *between)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t address;
+		memcpy(&address, from + i * 8, 8);
+		if (!*first)
+			p = stpcpy(p, between);
+		*first = false;
+		p = rmr_dump_text_u64(p, address);
+	}
+	return p;
+}
+
+static char *put_refs(char *p, const unsigned char *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t address;
+		memcpy(&address, from + i * 8, 8);
+		p = rmr_dump_text_u64(p, address);
+		*p++ = ',';
+	}
+	return count ? p - 1 : p;
+}
+
+static char *put_flags(char *p, unsigned flags)
+{
+	bool first = true;
+	static const struct {
+		unsigned flag;
+		const char *text;
+	} names[] = {
+		{RMR_OBJECT_IMMORTAL, "\"immortal\""},
+		{RMR_OBJECT_INTERNED, "\"interned\""},
+		{RMR_OBJECT_UNTRACKED, "\"untracked\""},
+		{RMR_OBJECT_APPROXIMATE, "\"approximate\""},
+	};
+
+	p = PUT(p, ",\"flags\":[");
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!(flags & names[i].flag))
+			continue;
+		if (!first)
+			*p++ = ',';
+		first = false;
+		p = stpcpy(p, names[i].text);
+	}
+	*p++ = ']';
+	return p;
+}
+
+// What stands between an object's value and its references.
+static char *put_tail(char *p, const struct tail *tail)
+{
+	const unsigned shown = RMR_OBJECT_IMMORTAL | RMR_OBJECT_INTERNED | RMR_OBJECT_UNTRACKED |
+		RMR_OBJECT_APPROXIMATE;
+
+	if (tail->flags & RMR_OBJECT_LINE) {
+		p = PUT(p, ",\"line\":");
+		p = rmr_dump_text_i64(p, tail->line);
+	}
+	if (tail->owned) {
+		p = PUT(p, ",\"owned\":");
+		p = rmr_dump_text_u64(p, tail->owned);
+	}
+	if (tail->shape) {
+		p = PUT(p, ",\"shape\":");
+		p = rmr_dump_text_u64(p, tail->shape);
+	}
+	if (tail->weak) {
+		p = PUT(p, ",\"weak\":");
+		p = rmr_dump_text_u64(p, tail->weak);
+	}
+	return tail->flags & shown ? put_flags(p, tail->flags) : p;
+}
+
+// ---- types and shapes ----
+
+static struct rmr_error *read_type(struct writer *w, struct cursor *c)
+{
+	uint64_t address = next_word(c), id = (uint32_t)next_word(c);
+	struct text name = next_text(c);
+
+	if (c->failed || id >= RMR_DUMP_MAX_TYPES)
+		return bad("a type");
+	if (id >= w->type_room) {
+		uint32_t room = w->type_room ? w->type_room : 1024;
+		while (room <= id)
+			room *= 2;
+		struct type_text *types = realloc(w->types, room * sizeof(*types));
+		if (!types)
+			return &rmr_enomem;
+		memset(types + w->type_room, 0, (room - w->type_room) * sizeof(*types));
+		w->types = types;
+		w->type_room = room;
+	}
+	char *text = malloc((size_t)name.head.size * RMR_DUMP_TEXT_WORST + 128);
+	if (!text)
+		return &rmr_enomem;
+	char *p = w->meliae ? PUT(text, ", \"type\": ") : PUT(text, ",\"type\":");
+	p = put_text(p, &name);
+	p = w->meliae ? PUT(p, ", \"size\": ") : PUT(p, ",\"size\":");
+	struct type_text *type = &w->types[id];
+	type->size_at = (uint32_t)(p - text);
+	if (!w->meliae) {
+		p = PUT(p, ",\"class\":");
+		p = rmr_dump_text_u64(p, address);
+	}
+	type->size = (uint32_t)(p - text);
+	free(type->text);
+	type->text = text;
+	return NULL;
+}
+
+static struct rmr_error *read_shape(struct writer *w, struct cursor *c)
+{
+	uint64_t word = next_word(c);
+	uint32_t count = (uint32_t)(word >> 32);
+	char *line, *p;
+
+	if (w->meliae)
+		return NULL;
+	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, LINE_ROOM, &line);
+	if (err)
+		return err;
+	p = PUT(line, "{\"shape\":");
+	p = rmr_dump_text_u64(p, (uint32_t)word);
+	p = PUT(p, ",\"names\":[");
+	for (uint32_t i = 0; i < count; i++) {
+		struct text name = next_text(c);
+		if (c->failed)
+			return bad("a shape");
+		if (i)
+			*p++ = ',';
+		p = put_name(p, &name);
+	}
+	p = PUT(p, "]}\n");
+	rmr_dump_sink_commit(w->sink, (size_t)(p - line));
+	return NULL;
+}
+
+// ---- objects ----
+
+static char *copy_type(char *p, const char *text, size_t size)
+{
+	// Mostly short: whole words, the buffer has the room.
+	for (size_t i = 0; i < size; i += 8)
+		memcpy(p + i, text + i, 8);
+	return p + size;
+}
+
+struct object {
+	struct rmr_rec_object rec;
+	uint64_t size, rc, len;
+	uint32_t hidden, keys;
+	struct text name, module, file, value;
+	struct tail tail;
+};
+
+// Fills @p o from a record whose fixed part is already in it.
+static bool read_fields(struct object *o, struct cursor *c)
+{
+	unsigned flags = o->rec.head.flags;
+
+	o->size = o->rec.size;
+	o->rc = o->rec.rc;
+	o->tail.flags = flags;
+	o->tail.shape = o->rec.shape;
+	o->tail.owned = o->tail.weak = 0;
+	o->hidden = o->keys = 0;
+	if (flags & RMR_OBJECT_WIDE) {
+		o->size = next_word(c);
+		o->rc = next_word(c);
+	}
+	if (flags & RMR_OBJECT_LEN)
+		o->len = next_word(c);
+	if (flags & RMR_OBJECT_OWNED)
+		o->tail.owned = next_word(c);
+	if (flags & RMR_OBJECT_WEAK)
+		o->tail.weak = next_word(c);
+	if (flags & RMR_OBJECT_COUNTS) {
+		uint64_t counts = next_word(c);
+		o->hidden = (uint32_t)counts;
+		o->keys = (uint32_t)(counts >> 32);
+	}
+	if (flags & RMR_OBJECT_LINE)
+		o->tail.line = (int64_t)next_word(c);
+	if (flags & RMR_OBJECT_NAME)
+		o->name = next_text(c);
+	if (flags & RMR_OBJECT_MODULE)
+		o->module = next_text(c);
+	if (flags & RMR_OBJECT_FILE)
+		o->file = next_text(c);
+	if (flags & RMR_OBJECT_VALUE)
+		o->value = next_text(c);
+	return !c->failed;
+}
+
+static char *put_object_head(char *p, const struct object *o, const struct type_text *type)
+{
+	unsigned flags = o->rec.head.flags;
+
+	p = PUT(p, "{\"address\":");
+	p = rmr_dump_text_u64(p, o->rec.address);
+	p = copy_type(p, type->text, type->size_at);
+	p = rmr_dump_text_u64(p, o->size);
+	p = PUT(p, ",\"rc\":");
+	p = rmr_dump_text_i64(p, (int64_t)o->rc);
+	p = copy_type(p, type->text + type->size_at, type->size - type->size_at);
+	if (flags & RMR_OBJECT_NAME) {
+		p = PUT(p, ",\"name\":");
+		p = put_text(p, &o->name);
+	}
+	if (flags & RMR_OBJECT_MODULE) {
+		p = PUT(p, ",\"module\":");
+		p = put_text(p, &o->module);
+	}
+	if (flags & RMR_OBJECT_LEN) {
+		p = PUT(p, ",\"len\":");
+		p = rmr_dump_text_u64(p, o->len);
+	}
+	if (flags & RMR_OBJECT_FILE) {
+		p = PUT(p, ",\"file\":");
+		p = put_text(p, &o->file);
+	}
+	if (flags & RMR_OBJECT_VALUE) {
+		p = PUT(p, ",\"value\":");
+		p = put_value(p, &o->value);
+	}
+	return p;
+}
+
+static const char *const list_starts[RMR_PARTS] = {
+	[RMR_PART_REFS] = ",\"refs\":[", [RMR_PART_HIDDEN] = ",\"hidden\":[",
+	[RMR_PART_KEYS] = ",\"keys\":["};
+
+// The references of a record that ends with them.
+static char *put_lists(struct writer *w, char *p, const struct object *o, struct cursor *c,
+	size_t refs)
+{
+	size_t counts[RMR_PARTS] = {0, refs, o->hidden, o->keys};
+	bool more = o->rec.head.flags & RMR_OBJECT_MORE;
+
+	for (unsigned part = RMR_PART_REFS; part < RMR_PARTS; part++) {
+		if (part > RMR_PART_REFS && !counts[part])
+			continue;
+		if (part > RMR_PART_REFS)
+			*p++ = ']';
+		p = stpcpy(p, list_starts[part]);
+		p = put_refs(p, c->at, counts[part]);
+		c->at += counts[part] * 8;
+		w->part = part;
+	}
+	w->first_ref = !counts[w->part];
+	if (!more)
+		p = PUT(p, "]}\n");
+	return p;
+}
+
+// meliae's line: keys in its order, all references in one list.
+static char *put_meliae(char *p, const struct object *o, const struct type_text *type,
+	struct cursor *c, size_t count, bool *first_ref)
+{
+	unsigned flags = o->rec.head.flags;
+
+	p = PUT(p, "{\"address\": ");
+	p = rmr_dump_text_u64(p, o->rec.address);
+	p = copy_type(p, type->text, type->size_at);
+	p = rmr_dump_text_u64(p, o->size);
+	if (flags & RMR_OBJECT_NAME) {
+		p = PUT(p, ", \"name\": ");
+		p = put_text(p, &o->name);
+	}
+	if (flags & RMR_OBJECT_LEN) {
+		p = PUT(p, ", \"len\": ");
+		p = rmr_dump_text_u64(p, o->len);
+	}
+	// meliae gives the values of str, bytes, int and its like; None and bool have names there.
+	if (flags & RMR_OBJECT_VALUE && o->value.head.encoding != RMR_TEXT_NONE &&
+		o->value.head.encoding != RMR_TEXT_FLOAT) {
+		p = PUT(p, ", \"value\": ");
+		p = put_value(p, &o->value);
+	}
+	if ((flags & RMR_OBJECT_MORE) && (flags & RMR_OBJECT_VALUE) && o->value.head.more)
+		return p;
+	*first_ref = true;
+	p = PUT(p, ", \"refs\": [");
+	p = put_addresses(p, c->at, count, first_ref, ", ");
+	if (!(flags & RMR_OBJECT_MORE))
+		p = PUT(p, "]}\n");
+	return p;
+}
+
+static struct rmr_error *read_object(struct writer *w, struct cursor *c,
+	const struct rmr_rec_object *rec)
+{
+	struct object o;
+	char *line;
+
+	o.rec = *rec;
+	if (!read_fields(&o, c) || o.rec.type >= w->type_room || !w->types[o.rec.type].text)
+		return bad("an object");
+	size_t rest = (size_t)(c->end - c->at) / 8;
+	if ((uint64_t)o.hidden + o.keys > rest)
+		return bad("an object's references");
+	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, LINE_ROOM, &line);
+	if (err)
+		return err;
+	const struct type_text *type = &w->types[o.rec.type];
+	bool more = o.rec.head.flags & RMR_OBJECT_MORE;
+	bool value_goes_on = more && (o.rec.head.flags & RMR_OBJECT_VALUE) && o.value.head.more &&
+		o.value.head.encoding <= RMR_TEXT_UCS4;
+	if ((o.rec.head.flags & RMR_OBJECT_VALUE) && o.value.head.more && !value_goes_on)
+		return bad("a value");
+	char *p;
+	if (w->meliae) {
+		p = put_meliae(line, &o, type, c, rest, &w->first_ref);
+	} else {
+		p = put_object_head(line, &o, type);
+		if (!value_goes_on) {
+			p = put_tail(p, &o.tail);
+			p = put_lists(w, p, &o, c, rest - o.hidden - o.keys);
+		}
+	}
+	w->open = more;
+	w->value_is_open = value_goes_on;
+	if (value_goes_on) {
+		w->part = RMR_PART_VALUE;
+		w->tail = o.tail;
+	} else if (w->meliae) {
+		w->part = RMR_PART_REFS;
+	}
+	w->objects++;
+	rmr_dump_sink_commit(w->sink, (size_t)(p - line));
+	return NULL;
+}
+
+static struct rmr_error *read_value_part(struct writer *w, struct cursor *c, bool more)
+{
+	struct text text = next_text(c);
+	char *line;
+
+	if (c->failed || !w->value_is_open || text.head.encoding > RMR_TEXT_UCS4 ||
+		text.head.more != more)
+		return bad("a part of a value");
+	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, LINE_ROOM, &line);
+	if (err)
+		return err;
+	char *p = rmr_dump_text_string(line, text.bytes, text.head.size, text.head.encoding);
+	if (!more) {
+		*p++ = '"';
+		if (!w->meliae)
+			p = put_tail(p, &w->tail);
+		p = w->meliae ? PUT(p, ", \"refs\": []}\n") : PUT(p, ",\"refs\":[]}\n");
+		w->value_is_open = false;
+		w->open = false;
+	}
+	rmr_dump_sink_commit(w->sink, (size_t)(p - line));
+	return NULL;
+}
+
+static struct rmr_error *read_part(struct writer *w, struct cursor *c, const struct rmr_rec *head)
+{
+	bool more = head->flags & RMR_OBJECT_MORE;
+	char *line;
+
+	if (!w->open)
+		return bad("a part of no object");
+	if (head->part == RMR_PART_VALUE)
+		return read_value_part(w, c, more);
+	if (w->value_is_open || head->part >= RMR_PARTS || head->part < w->part)
+		return bad("a part out of order");
+	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, LINE_ROOM, &line);
+	if (err)
+		return err;
+	char *p = line;
+	if (head->part != w->part && !w->meliae) {
+		*p++ = ']';
+		p = stpcpy(p, list_starts[head->part]);
+		w->first_ref = true;
+	}
+	w->part = head->part;
+	p = put_addresses(p, c->at, (size_t)(c->end - c->at) / 8, &w->first_ref,
+		w->meliae ? ", " : ",");
+	if (!more)
+		p = PUT(p, "]}\n");
+	w->open = more;
+	rmr_dump_sink_commit(w->sink, (size_t)(p - line));
+	return NULL;
+}
+
+// ---- roots ----
+
+struct root {
+	struct rmr_rec_root_head rec;
+	struct text texts[3];
+};
+
+static char *put_label(char *p, const struct root *root, unsigned kind)
+{
+	const struct text *name = &root->texts[0];
+
+	*p++ = '"';
+	if (kind == RMR_ROOT_THREAD) {
+		p = PUT(p, "<thread ");
+		if (name->head.size)
+			p = rmr_dump_text_string(p, name->bytes, name->head.size,
+				name->head.encoding);
+		else
+			p = rmr_dump_text_u64(p, root->rec.ident);
+		p = PUT(p, ">");
+	} else if (kind == RMR_ROOT_FRAME) {
+		const struct text *file = &root->texts[2];
+		// Only the file's last component, to keep paths short.
+		size_t from = 0;
+		for (size_t i = 0; file->head.encoding <= RMR_TEXT_LATIN1 && i < file->head.size; i++)
+			from = file->bytes[i] == '/' ? i + 1 : from;
+		p = PUT(p, "<frame ");
+		p = rmr_dump_text_string(p, name->bytes, name->head.size, name->head.encoding);
+		p = PUT(p, " at ");
+		// Copied: the string functions read whole words from the start of a padded text.
+		char copy[RMR_REC_MAX_TEXT + 8] = {0};
+		size_t size = file->head.size - from;
+		size = size < RMR_REC_MAX_TEXT ? size : RMR_REC_MAX_TEXT;
+		memcpy(copy, file->bytes + from, size);
+		p = rmr_dump_text_string(p, copy, size, file->head.encoding);
+		*p++ = ':';
+		p = rmr_dump_text_i64(p, root->rec.line);
+		*p++ = '>';
+	} else {
+		p = rmr_dump_text_string(p, name->bytes, name->head.size, name->head.encoding);
+	}
+	*p++ = '"';
+	return p;
+}
+
+static char *put_root_facts(char *p, const struct root *root, unsigned kind)
+{
+	p = PUT(p, ",\"interpreter\":");
+	p = rmr_dump_text_u64(p, root->rec.interpreter);
+	if (kind == RMR_ROOT_THREAD) {
+		p = PUT(p, ",\"ident\":");
+		p = rmr_dump_text_u64(p, root->rec.ident);
+		p = PUT(p, ",\"native\":");
+		p = rmr_dump_text_u64(p, root->rec.native);
+		if (root->texts[0].head.size) {
+			p = PUT(p, ",\"name\":");
+			p = put_text(p, &root->texts[0]);
+		}
+	} else if (kind == RMR_ROOT_FRAME) {
+		p = PUT(p, ",\"thread\":");
+		p = rmr_dump_text_u64(p, root->rec.ident);
+		p = PUT(p, ",\"depth\":");
+		p = rmr_dump_text_u64(p, root->rec.depth);
+		p = PUT(p, ",\"function\":");
+		p = put_text(p, &root->texts[0]);
+		p = PUT(p, ",\"file\":");
+		p = put_text(p, &root->texts[2]);
+		p = PUT(p, ",\"line\":");
+		p = rmr_dump_text_i64(p, root->rec.line);
+	}
+	return p;
+}
+
+static struct rmr_error *read_root(struct writer *w, struct cursor *c, const struct rmr_rec *head)
+{
+	static const char *const kinds[RMR_ROOTS] = {"interpreter", "thread", "frame", "static",
+		"interned"};
+	struct root root;
+	char *line;
+
+	if (w->meliae)
+		return NULL;
+	memcpy(&root.rec, c->at - sizeof(root.rec.head), sizeof(root.rec));
+	c->at += sizeof(root.rec) - sizeof(root.rec.head);
+	for (int i = 0; i < 3; i++) {
+		root.texts[i] = next_text(c);
+		// Written twice, so longer ones would not fit the line's room.
+		c->failed |= root.texts[i].head.size > RMR_REC_MAX_TEXT;
+	}
+	const unsigned char *refs = c->at;
+	if (c->failed || head->part >= RMR_ROOTS ||
+		root.rec.count > (size_t)(c->end - c->at) / 8)
+		return bad("a root");
+	c->at += (size_t)root.rec.count * 8;
+	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, LINE_ROOM, &line);
+	if (err)
+		return err;
+	char *p = PUT(line, "{\"root\":\"");
+	p = stpcpy(p, kinds[head->part]);
+	p = PUT(p, "\",\"label\":");
+	p = put_label(p, &root, head->part);
+	p = put_root_facts(p, &root, head->part);
+	p = PUT(p, ",\"names\":[");
+	for (uint32_t i = 0; i < root.rec.count; i++) {
+		struct text name = next_text(c);
+		if (c->failed)
+			return bad("a root's names");
+		if (i)
+			*p++ = ',';
+		p = put_name(p, &name);
+	}
+	p = PUT(p, "],\"refs\":[");
+	p = put_refs(p, refs, root.rec.count);
+	p = PUT(p, "]}\n");
+	rmr_dump_sink_commit(w->sink, (size_t)(p - line));
+	return NULL;
+}
+
+// ---- the end ----
+
+static struct rmr_error *read_end(struct writer *w, struct cursor *c)
+{
+	struct rmr_dump_totals *t = w->totals;
+	uint64_t *const fields[] = {&t->objects, &t->references, &t->bytes, &t->types, &t->shapes,
+		&t->roots, &t->faults, &t->walk_ns};
+
+	for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		*fields[i] = next_word(c);
+	struct text partial = next_text(c);
+	if (c->failed || w->open)
+		return bad("the end");
+	if (t->objects != w->objects)
+		return bad("the number of objects differs");
+	char text[sizeof(t->partial)] = "";
+	size_t size = partial.head.size < sizeof(text) - 1 ? partial.head.size : sizeof(text) - 1;
+	memcpy(text, partial.bytes, size);
+	if (t->faults)
+		snprintf(t->partial, sizeof(t->partial), "%llu objects could not be read whole: %.400s",
+			(unsigned long long)t->faults, text);
+	w->ended = true;
+	return NULL;
+}
+
+// ---- all records ----
+
+static struct rmr_error *read_record(struct writer *w, const unsigned char *bytes,
+	const struct rmr_rec *head)
+{
+	struct cursor c = {bytes + sizeof(*head), bytes + head->size, false};
+	struct rmr_rec_object object;
+
+	if (w->open && head->kind != RMR_REC_PART)
+		return bad("an object without its end");
+	switch (head->kind) {
+	case RMR_REC_OBJECT:
+		if (head->size < sizeof(object))
+			return bad("a short object");
+		memcpy(&object, bytes, sizeof(object));
+		object.head = *head;
+		c.at = bytes + sizeof(object);
+		return read_object(w, &c, &object);
+	case RMR_REC_PART:
+		return read_part(w, &c, head);
+	case RMR_REC_TYPE:
+		return read_type(w, &c);
+	case RMR_REC_SHAPE:
+		return read_shape(w, &c);
+	case RMR_REC_ROOT:
+		if (head->size < sizeof(struct rmr_rec_root_head))
+			return bad("a short root");
+		return read_root(w, &c, head);
+	case RMR_REC_COUNT:
+		w->expected = next_word(&c);
+		return NULL;
+	case RMR_REC_END:
+		return read_end(w, &c);
+	}
+	return bad("an unknown kind");
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+static struct rmr_error *report(struct writer *w, uint64_t *last)
+{
+	uint64_t now = now_ms();
+
+	if (!w->options->progress || now - *last < PROGRESS_MS)
+		return NULL;
+	*last = now;
+	struct rmr_dump_progress progress = {
+		.objects = w->objects,
+		.bytes = rmr_dump_sink_size(w->sink),
+		.expected = w->expected,
+	};
+	return w->options->progress(w->options->progress_arg, &progress);
+}
+
+// All records in the @p size bytes; *used_ret says how many bytes they were.
+static struct rmr_error *read_records(struct writer *w, const unsigned char *bytes, size_t size,
+	size_t *used_ret)
+{
+	size_t used = 0;
+
+	while (used < size && used < CONSUME && !w->ended) {
+		struct rmr_rec head;
+		if (size - used < sizeof(head))
+			return bad("a cut record");
+		memcpy(&head, bytes + used, sizeof(head));
+		if (head.size < sizeof(head) || head.size % 8 || head.size > RMR_REC_MAX ||
+			head.size > size - used)
+			return bad("a record's size");
+		struct rmr_error *err = read_record(w, bytes + used, &head);
+		if (err)
+			return err;
+		used += head.size;
+	}
+	*used_ret = used;
+	return NULL;
+}
+
+static bool peer_is_gone(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && poll(&poll_fd, 1, 0) > 0;
+}
+
+static struct rmr_error *cut_off(void)
+{
+	struct rmr_error *err = rmr_error_create(RMR_E_TARGET, 0,
+		"the heap walker ended before the dump was complete");
+
+	return rmr_error_hint(err, "the copy of the target may have run out of memory");
+}
+
+static struct rmr_error *read_ring(struct writer *w, struct rmr_ring *ring)
+{
+	uint64_t last = now_ms(), silent_since = last;
+	bool peer_was_gone = false;
+
+	while (!w->ended) {
+		const void *bytes = NULL;
+		size_t size = 0, used = 0;
+		enum rmr_ring_status status = rmr_ring_peek(ring, &bytes, &size, PEEK_MS);
+		struct rmr_error *err = report(w, &last);
+		if (err)
+			return err;
+		switch (status) {
+		case RMR_RING_OK:
+			err = read_records(w, bytes, size, &used);
+			if (err)
+				return err;
+			rmr_ring_consume(ring, used);
+			silent_since = now_ms();
+			continue;
+		case RMR_RING_TIMEOUT:
+			// One more look after the end was seen: it may have written in between.
+			if (peer_was_gone)
+				return cut_off();
+			peer_was_gone = peer_is_gone(w->options->peer_fd);
+			if (w->options->stall_ms && now_ms() - silent_since > w->options->stall_ms)
+				return rmr_error_create(RMR_E_TIMEOUT, 0,
+					"the heap walker wrote nothing for %u ms",
+					w->options->stall_ms);
+			continue;
+		case RMR_RING_FINISHED:
+			return cut_off();
+		default:
+			return bad("the ring's positions");
+		}
+	}
+	return NULL;
+}
+
+struct rmr_error *rmr_dump_write(struct rmr_ring *ring, const struct rmr_dump_options *options,
+	struct rmr_dump_sink *sink, struct rmr_dump_totals *ret)
+{
+	struct rmr_dump_totals totals = {0};
+	struct writer w = {
+		.options = options,
+		.sink = sink,
+		.totals = &totals,
+		.meliae = options->format == RMR_DUMP_MELIAE,
+	};
+
+	struct rmr_error *err = read_ring(&w, ring);
+	for (uint32_t i = 0; i < w.type_room; i++)
+		free(w.types[i].text);
+	free(w.types);
+	if (!err)
+		*ret = totals;
+	return err;
+}
