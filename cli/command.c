@@ -134,8 +134,7 @@ static struct rmr_error *check_operands(const struct rmr_command *command, size_
 		return rmr_error_create(RMR_E_USAGE, 0, "%s is missing",
 			command->flags & RMR_COMMAND_PID ? "PID" : "HEAP, a dump file or a PID,");
 	if (own < command->least)
-		return rmr_error_create(RMR_E_USAGE, 0, "too few arguments: it takes %s",
-			command->operands);
+		return rmr_error_create(RMR_E_USAGE, 0, "%s is missing", command->operands);
 	if (own > command->most)
 		return rmr_error_create(RMR_E_USAGE, 0, "too many arguments%s%s",
 			*command->operands ? ": it takes only " : "", command->operands);

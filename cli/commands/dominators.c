@@ -17,7 +17,8 @@ static const struct rmr_column columns[] = {
 	{"retained", NULL, RMR_KIND_BYTES},
 	{"share", "%", RMR_KIND_SHARE},
 	RMR_OBJECT_COLUMNS,
-	{"reach", NULL, RMR_KIND_TEXT},
+	{"reach", "", RMR_KIND_TEXT},
+	RMR_OBJECT_VALUE_COLUMN,
 	{"depth", NULL, RMR_KIND_ID},
 };
 
@@ -73,15 +74,17 @@ static void put_node(const struct listing *listing, uint32_t node, uint64_t leve
 		put_type(listing, node, level);
 		rmr_view_put_uint(view, rmr_heap_size(listing->heap, node));
 		rmr_object_put_known(view, rmr_heap_len(listing->heap, node));
-		rmr_object_put_value(view, listing->heap, node);
 	} else {
 		rmr_view_put_none(view);
 		put_type(listing, node, level);
 		rmr_view_put_none(view);
 		rmr_view_put_none(view);
-		rmr_view_put_text(view, rmr_heap_root(listing->heap, root)->label);
 	}
 	rmr_view_put_text(view, reach_word(rmr_dominators_reach(dominators, node)));
+	if (root == RMR_NO_OBJECT)
+		rmr_object_put_value(view, listing->heap, node);
+	else
+		rmr_view_put_text(view, rmr_heap_root(listing->heap, root)->label);
 	if (listing->columns == COLUMNS)
 		rmr_view_put_uint(view, level);
 }

@@ -15,6 +15,7 @@ static const struct rmr_column reference_columns[] = {
 	{"name", NULL, RMR_KIND_TEXT},
 	RMR_OBJECT_COLUMNS,
 	{"kind", NULL, RMR_KIND_TEXT},
+	RMR_OBJECT_VALUE_COLUMN,
 };
 
 enum {
@@ -31,6 +32,10 @@ void rmr_object_put_known(struct rmr_view *view, uint64_t value)
 
 void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
 {
+	if (rmr_heap_is_absent(heap, id)) {
+		rmr_view_put_none(view);
+		return;
+	}
 	if (rmr_view_format(view) != RMR_FORMAT_JSON) {
 		_rmr_free_ char *text = rmr_heap_describe(heap, id, VALUE_WIDTH);
 		rmr_view_put_text(view, text);
@@ -55,12 +60,18 @@ void rmr_object_put(struct rmr_view *view, const struct rmr_heap *heap, uint32_t
 	if (rmr_heap_is_absent(heap, id)) {
 		rmr_view_put_none(view);
 		rmr_view_put_none(view);
-		rmr_view_put_none(view);
 		return;
 	}
 	rmr_view_put_uint(view, rmr_heap_size(heap, id));
 	rmr_object_put_known(view, rmr_heap_len(heap, id));
-	rmr_object_put_value(view, heap, id);
+}
+
+void rmr_object_put_other(struct rmr_view *view, const char *type)
+{
+	rmr_view_put_none(view);
+	rmr_view_put_text(view, type);
+	rmr_view_put_none(view);
+	rmr_view_put_none(view);
 }
 
 void rmr_object_add_line(struct rmr_line *text, const struct rmr_heap *heap, uint32_t id)
@@ -103,6 +114,19 @@ static void put_reference(struct rmr_view *view, const struct rmr_heap *heap,
 	rmr_view_put_text(view, name);
 	rmr_object_put(view, heap, other);
 	put_kind(view, rmr_names_kind(names, index));
+	rmr_object_put_value(view, heap, other);
+}
+
+/** True for a list or tuple whose last item was visited first, which people do not expect. */
+static bool is_backwards(const struct rmr_names *names, uint64_t count)
+{
+	char last[32];
+
+	if (count < 2)
+		return false;
+	_rmr_free_ char *first = rmr_names_text(names, 0);
+	snprintf(last, sizeof(last), "[%" PRIu64 "]", count - 1);
+	return first && strcmp(first, last) == 0;
 }
 
 struct rmr_error *rmr_object_put_children(struct rmr_view *view, const struct rmr_heap *heap,
@@ -115,9 +139,12 @@ struct rmr_error *rmr_object_put_children(struct rmr_view *view, const struct rm
 	struct rmr_error *err = rmr_names_create(heap, id, &names);
 	if (err)
 		return err;
+	bool backwards = rmr_view_format(view) == RMR_FORMAT_TABLE && is_backwards(names, children.count);
 	rmr_view_table(view, key, reference_columns, REFERENCE_COLUMNS);
-	for (uint64_t i = 0; i < shown && !rmr_view_failed(view); i++)
-		put_reference(view, heap, names, i, children.ids[i]);
+	for (uint64_t i = 0; i < shown && !rmr_view_failed(view); i++) {
+		uint64_t index = backwards ? children.count - 1 - i : i;
+		put_reference(view, heap, names, index, children.ids[index]);
+	}
 	rmr_view_end_table(view, children.count - shown);
 	rmr_names_destroy(names);
 	return NULL;
@@ -138,12 +165,9 @@ static uint64_t put_roots(struct rmr_view *view, const struct rmr_heap *heap, ui
 				continue;
 			_rmr_free_ char *name = rmr_heap_root_name(heap, r, i);
 			rmr_view_put_text(view, name);
-			rmr_view_put_none(view);
-			rmr_view_put_text(view, "<root>");
-			rmr_view_put_none(view);
-			rmr_view_put_none(view);
-			rmr_view_put_text(view, root->label);
+			rmr_object_put_other(view, "<root>");
 			rmr_view_put_text(view, root->kind_text);
+			rmr_view_put_text(view, root->label);
 			shown++;
 		}
 	}

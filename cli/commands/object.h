@@ -8,15 +8,17 @@
 /** Columns that rmr_object_put() fills: to be part of a command's own column list. */
 #define RMR_OBJECT_COLUMNS                                                                         \
 	{"address", NULL, RMR_KIND_ADDRESS}, {"type", NULL, RMR_KIND_TEXT},                        \
-		{"size", NULL, RMR_KIND_BYTES}, {"len", NULL, RMR_KIND_COUNT},                     \
-	{                                                                                          \
-		"value", NULL, RMR_KIND_TEXT                                                       \
-	}
+		{"size", NULL, RMR_KIND_BYTES}, {"len", NULL, RMR_KIND_COUNT}
+/** The column of rmr_object_put_value(): the last one, as values are long. */
+#define RMR_OBJECT_VALUE_COLUMN {"value", NULL, RMR_KIND_TEXT}
 
-/** Puts address, type, size, len and value of @p id, absent ones too. */
+/** Puts address, type, size and len of @p id, absent ones too. */
 void rmr_object_put(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id);
 
-/** Puts only the value: in text what a person calls the object, in JSON its value or name. */
+/** Puts the cells of rmr_object_put() for something that is no object: only a type. */
+void rmr_object_put_other(struct rmr_view *view, const char *type);
+
+/** Puts the value: in text what a person calls the object, in JSON its value or name. */
 void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id);
 
 /** Puts a number that may be RMR_HEAP_UNKNOWN. */

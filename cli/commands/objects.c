@@ -12,7 +12,15 @@ static const struct rmr_column columns[] = {
 	RMR_OBJECT_COLUMNS,
 	{"rc", NULL, RMR_KIND_COUNT},
 	{"referrers", NULL, RMR_KIND_COUNT},
+	RMR_OBJECT_VALUE_COLUMN,
+};
+
+static const struct rmr_column retained_columns[] = {
+	RMR_OBJECT_COLUMNS,
 	{"retained", NULL, RMR_KIND_BYTES},
+	{"rc", NULL, RMR_KIND_COUNT},
+	{"referrers", NULL, RMR_KIND_COUNT},
+	RMR_OBJECT_VALUE_COLUMN,
 };
 
 enum {
@@ -24,10 +32,11 @@ static void put_objects(struct rmr_view *view, const struct rmr_heap *heap,
 {
 	for (uint64_t i = 0; i < count && !rmr_view_failed(view); i++) {
 		rmr_object_put(view, heap, ids[i]);
-		rmr_object_put_known(view, rmr_heap_rc(heap, ids[i]));
-		rmr_view_put_uint(view, rmr_heap_referrers(heap, ids[i]).count);
 		if (dominators)
 			rmr_view_put_uint(view, rmr_dominators_retained(dominators, ids[i]));
+		rmr_object_put_known(view, rmr_heap_rc(heap, ids[i]));
+		rmr_view_put_uint(view, rmr_heap_referrers(heap, ids[i]).count);
+		rmr_object_put_value(view, heap, ids[i]);
 	}
 }
 
@@ -56,7 +65,8 @@ struct rmr_error *rmr_command_objects(struct rmr_context *context, const struct 
 		err = rmr_command_view(context, call, true, &view);
 	if (err)
 		return err;
-	rmr_view_table(view, NULL, columns, dominators ? COLUMNS : COLUMNS - 1);
+	rmr_view_table(view, NULL, dominators ? retained_columns : columns,
+		dominators ? COLUMNS + 1 : COLUMNS);
 	put_objects(view, call->snapshot->heap, dominators, ids, count);
 	rmr_view_end_table(view, total - count);
 	return rmr_view_close(view);

@@ -123,20 +123,23 @@ enum {
 };
 
 const struct rmr_command rmr_commands[] = {
-	{"ps", "the Python processes of this machine, and whether remora can attach", "", 0, 0, ROWS,
+	{"ps", "the Python processes, and whether remora can attach", "", 0, 0, ROWS,
 		NULL, NULL, rmr_command_ps},
-	{"run", "run a payload in a process: a .py file, a .so, a built-in name, or - for standard input",
+	{"run", "run a payload in a process: .py, .so, built-in, -c CODE, or -",
 		"PAYLOAD [ARG...]", 0, SIZE_MAX, RMR_COMMAND_PID | RMR_COMMAND_ARGS, run_options,
-		"The payload's output appears as it is written; so does the traceback of its exception. "
-		"PAYLOAD is not given with -c.",
+		"PAYLOAD is a .py file, a shared object that remora_payload.h describes, the name of a built-in "
+		"payload (`remora payloads`), or - for Python code on standard input. With -c there is no "
+		"PAYLOAD. The payload's output appears as it is written; so does the traceback of its "
+		"exception.",
 		rmr_command_run},
 	{"payloads", "the built-in payloads", "", 0, 0, ROWS, NULL, NULL, rmr_command_payloads},
-	{"dump", "write the heap as JSON Lines, compressed if FILE ends in .zst or .gz", "", 0, 0,
+	{"dump", "write the heap of a process as JSON Lines (.zst, .gz)", "", 0, 0,
 		RMR_COMMAND_PID | RMR_COMMAND_OUTSIDE, dump_options,
-		"The process pauses for milliseconds: a copy of it is walked. FILE appears when it is "
-		"complete, readable by its owner only; its default name is new each time.",
+		"The process pauses for milliseconds: a copy of it is walked. FILE is compressed if its name "
+		"ends in .zst or .gz; it appears when it is complete, readable by its owner only; its default "
+		"name is new each time.",
 		rmr_command_dump},
-	{"dump", "take a new snapshot of the process; with -o, write its heap to FILE", "", 0, 0,
+	{"dump", "take a new snapshot; with -o, write the heap to FILE", "", 0, 0,
 		RMR_COMMAND_PID | RMR_COMMAND_SHELL, dump_options,
 		"`diff` then compares the new snapshot with the one before.", rmr_command_renew},
 	{"shell", "the interactive shell on a process or a dump file", "PID|DUMP", 1, 1,
@@ -152,13 +155,13 @@ const struct rmr_command rmr_commands[] = {
 		rmr_command_objects},
 	{"show", "everything known of one object", "ADDRESS", 1, 1, HEAP_ROWS, show_options, NULL,
 		rmr_command_show},
-	{"children", "what an object refers to, with the names of the references", "ADDRESS", 1, 1,
+	{"children", "what an object refers to, and by which names", "ADDRESS", 1, 1,
 		HEAP_ROWS, NULL, NULL, rmr_command_children},
-	{"referrers", "what refers to an object, with the names of the references", "ADDRESS", 1, 1,
+	{"referrers", "what refers to an object, and by which names", "ADDRESS", 1, 1,
 		HEAP_ROWS, NULL, NULL, rmr_command_referrers},
 	{"why", "why an object is alive: the shortest named paths from a root", "ADDRESS", 1, 1,
 		RMR_COMMAND_HEAP | TABLE, why_options, NULL, rmr_command_why},
-	{"tree", "references, or referrers, as an indented tree; cycles are marked and cut", "ADDRESS", 1,
+	{"tree", "references (--up: referrers) as a tree, cycles marked and cut", "ADDRESS", 1,
 		1, RMR_COMMAND_HEAP | TABLE, tree_options, NULL, rmr_command_tree},
 	{"dominators", "the largest retained sizes, as a tree to descend", "[ADDRESS]", 0, 1, HEAP_ROWS,
 		dominators_options,
@@ -169,18 +172,21 @@ const struct rmr_command rmr_commands[] = {
 		"--group descends: `groups --by type --group dict --by referrer` parts the dicts by who "
 		"refers to them.",
 		rmr_command_groups},
-	{"diff", "growth from one heap to the next; of three, what appeared in the second and survived",
+	{"diff", "growth between two heaps; of three: what came and survived",
 		"HEAP HEAP [HEAP]", 0, 3, RMR_COMMAND_HEAPS | ROWS, diff_options,
+		"With three heaps, in order of time, the rows tell what appeared between the first and the "
+		"second and is still there in the third.\n\n"
 		"In a shell the snapshot is the last of them, and without any HEAP the snapshot before is "
 		"the first.",
 		rmr_command_diff},
-	{"leaks", "leak suspects in prose, each with the path that holds it", "HEAP...", 0, SIZE_MAX,
+	{"leaks", "leak suspects in prose, with the path that holds each", "HEAP...", 0, SIZE_MAX,
 		RMR_COMMAND_HEAPS | ROWS, leaks_options,
 		"Of one dump: what holds most, and where it accumulates. Of several dumps of one process, in "
 		"order of time, or of a PID: what grows from each to the next.",
 		rmr_command_leaks},
-	{"waste", "memory to be saved: duplicates, empty and over-allocated containers, needless dicts",
-		"", 0, 0, HEAP_ROWS, NULL, NULL, rmr_command_waste},
+	{"waste", "memory to be saved: duplicates, slack, needless dicts", "", 0, 0, HEAP_ROWS, NULL,
+		"Duplicate strings, bytes and tuples; empty and over-allocated containers; instances whose "
+		"__dict__ slots would save; views that pin large buffers. --limit is for each of them.", rmr_command_waste},
 	{"cycles", "reference cycles, garbage, objects with finalizers in cycles", "", 0, 0, HEAP_ROWS,
 		NULL, NULL, rmr_command_cycles},
 	{"graph", "a picture of an object's neighbourhood", "ADDRESS", 1, 1, RMR_COMMAND_HEAP,
@@ -195,7 +201,7 @@ const struct rmr_command rmr_commands[] = {
 		"frames(thread, depth, function, file, line, label)\n\n"
 		"In a shell the query needs no quotes.",
 		rmr_command_sql},
-	{"py", "run Python code in the process and show the value of an expression", "CODE", 1, 1,
+	{"py", "run Python code in the process, show an expression's value", "CODE", 1, 1,
 		RMR_COMMAND_SHELL | RMR_COMMAND_TAIL, NULL,
 		"The rest of the line is the code; names stay from one `py` to the next. Ctrl-C interrupts it.",
 		rmr_command_py},

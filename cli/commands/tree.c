@@ -15,7 +15,8 @@ enum {
 static const struct rmr_column columns[] = {
 	{"name", "reference", RMR_KIND_TEXT},
 	RMR_OBJECT_COLUMNS,
-	{"mark", NULL, RMR_KIND_TEXT},
+	{"mark", "", RMR_KIND_TEXT},
+	RMR_OBJECT_VALUE_COLUMN,
 	{"depth", NULL, RMR_KIND_ID},
 };
 
@@ -61,18 +62,18 @@ static void put_name(struct rmr_view *view, const struct rmr_tree_row *row)
 static void put_row(struct rmr_view *view, const struct rmr_heap *heap,
 	const struct rmr_tree_row *row, size_t column_count)
 {
+	bool root = row->id == RMR_NO_OBJECT && row->root != RMR_NO_OBJECT;
+
 	put_name(view, row);
-	if (row->id != RMR_NO_OBJECT) {
+	if (row->id != RMR_NO_OBJECT)
 		rmr_object_put(view, heap, row->id);
-	} else {
-		bool root = row->root != RMR_NO_OBJECT;
-		rmr_view_put_none(view);
-		rmr_view_put_text(view, root ? "<root>" : NULL);
-		rmr_view_put_none(view);
-		rmr_view_put_none(view);
-		rmr_view_put_text(view, root ? rmr_heap_root(heap, row->root)->label : NULL);
-	}
+	else
+		rmr_object_put_other(view, root ? "<root>" : NULL);
 	rmr_view_put_text(view, mark_word(row->mark));
+	if (row->id != RMR_NO_OBJECT)
+		rmr_object_put_value(view, heap, row->id);
+	else
+		rmr_view_put_text(view, root ? rmr_heap_root(heap, row->root)->label : NULL);
 	if (column_count == COLUMNS)
 		rmr_view_put_uint(view, row->depth);
 }

@@ -23,6 +23,7 @@ static const struct rmr_column step_columns[] = {
 	{"path", NULL, RMR_KIND_ID},
 	{"name", NULL, RMR_KIND_TEXT},
 	RMR_OBJECT_COLUMNS,
+	RMR_OBJECT_VALUE_COLUMN,
 };
 
 enum {
@@ -57,6 +58,7 @@ static void put_steps(struct rmr_view *view, const struct rmr_heap *heap,
 			rmr_view_put_uint(view, number);
 		rmr_view_put_text(view, i == 0 && (!name || !*name) ? root_label(heap, path) : name);
 		rmr_object_put(view, heap, path->steps[i].id);
+		rmr_object_put_value(view, heap, path->steps[i].id);
 	}
 }
 

@@ -62,7 +62,9 @@ void rmr_number_add_duration(struct rmr_line *text, uint64_t ns)
 {
 	uint64_t s = ns / 1000000000;
 
-	if (ns < 1000000)
+	if (ns == 0)
+		rmr_line_add(text, "0 s", 3);
+	else if (ns < 1000000)
 		rmr_line_addf(text, "%" PRIu64 " us", ns / 1000);
 	else if (ns < 1000000000)
 		rmr_line_addf(text, "%.1f ms", (double)ns / 1e6);
