@@ -105,7 +105,7 @@ bool rmr_arch_is_forbidden(long number)
 		SYS_clone3, SYS_fork, SYS_vfork, SYS_execve, SYS_execveat, SYS_exit,
 		SYS_exit_group, SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setgroups,
 		SYS_setresuid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid, SYS_unshare, SYS_setns,
-		SYS_ptrace, SYS_rt_sigreturn, SYS_restart_syscall, SYS_arch_prctl,
+		SYS_ptrace, SYS_rt_sigreturn, SYS_arch_prctl,
 		SYS_pkey_mprotect, SYS_remap_file_pages, SYS_process_madvise,
 	};
 
@@ -125,6 +125,8 @@ bool rmr_arch_is_wait(long number)
 		SYS_semtimedop, SYS_msgrcv, SYS_msgsnd, SYS_mq_timedreceive, SYS_mq_timedsend,
 		SYS_io_getevents, SYS_io_pgetevents, SYS_io_uring_enter, SYS_open, SYS_openat,
 		SYS_ioctl, SYS_msync, SYS_getrandom, SYS_sched_yield,
+		/* What a poll, a sleep or a timed futex becomes after a stop. */
+		SYS_restart_syscall,
 	};
 
 	return IN(number, set);

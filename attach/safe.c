@@ -9,7 +9,7 @@
 static bool is_libc(enum rmr_safe_place place)
 {
 	return place == RMR_PLACE_LIBC || place == RMR_PLACE_ANYTIME || place == RMR_PLACE_WAIT ||
-	       place == RMR_PLACE_LOCK;
+	       place == RMR_PLACE_LOCK || place == RMR_PLACE_START;
 }
 
 static enum rmr_safe_step refuse(struct rmr_safe_walk *walk, const char *reason)
@@ -24,6 +24,8 @@ static enum rmr_safe_step leave_libc(struct rmr_safe_walk *walk)
 	enum rmr_safe_place last = walk->last;
 
 	walk->last = 0;
+	if (walk->left_libc && last == RMR_PLACE_START)
+		return RMR_STEP_ON;
 	if (walk->left_libc)
 		return refuse(walk, "called back by the C library");
 	if (last == RMR_PLACE_ANYTIME)
@@ -81,6 +83,7 @@ static const struct {
 	enum rmr_safe_place place;
 	const char *name;
 } functions[] = {
+	{RMR_PLACE_START, "__libc_start_main"},
 	{RMR_PLACE_ANYTIME, "clock_gettime"},
 	{RMR_PLACE_ANYTIME, "gettimeofday"},
 	{RMR_PLACE_ANYTIME, "time"},

@@ -17,6 +17,7 @@ enum rmr_safe_place {
 	RMR_PLACE_ANYTIME,   /**< in a C library function that takes no lock */
 	RMR_PLACE_WAIT,	     /**< in one that may hold locks, but not while it waits for a file or time */
 	RMR_PLACE_LOCK,	     /**< in one that holds none of the C library's locks while it waits */
+	RMR_PLACE_START,     /**< in the one that calls main() */
 	RMR_PLACE_LOADER,    /**< in the dynamic loader */
 	RMR_PLACE_ALLOCATOR, /**< in a file that exports malloc, not the C library */
 };
