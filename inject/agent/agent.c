@@ -6,9 +6,20 @@
 EXPORT struct rmr_agent_config rmr_agent_config = {.version_hex = 1};
 struct rmr_agent rmr_agent;
 
-// The monitor's stack: pages that are never touched cost nothing. glibc takes the static TLS of
-// every module out of it.
-static char monitor_stack[256 << 10] __attribute__((aligned(4096)));
+// Pages that are never touched cost nothing. glibc takes the static TLS of every module out of a
+// stack.
+char rmr_agent_stacks[2][RMR_AGENT_STACK] __attribute__((aligned(4096)));
+
+void rmr_agent_inherit(bool image)
+{
+	uint64_t start = (uint64_t)rmr_agent_stacks, end = start + sizeof(rmr_agent_stacks);
+	uint64_t image_end = rmr_agent.image + rmr_agent.image_size;
+	int advice = image ? MADV_DOFORK : MADV_DONTFORK;
+
+	rmr_sys(__NR_madvise, start, end - start, MADV_DOFORK);
+	rmr_sys(__NR_madvise, rmr_agent.image, start - rmr_agent.image, advice);
+	rmr_sys(__NR_madvise, end, image_end - end, advice);
+}
 
 uint64_t rmr_agent_now(void)
 {
@@ -220,7 +231,7 @@ static int start_monitor(unsigned long *monitor)
 	long attr[16]; // glibc: sizeof(pthread_attr_t) == 56 on x86_64 (bits/pthreadtypes-arch.h)
 
 	init(attr);
-	setstack(attr, monitor_stack, sizeof(monitor_stack));
+	setstack(attr, rmr_agent_stacks[0], RMR_AGENT_STACK);
 	int error = create(monitor, attr, rmr_monitor_main, 0);
 	destroy(attr);
 	return error;
@@ -239,6 +250,7 @@ EXPORT int rmr_agent_main(int fd, struct rmr_boot *boot, uint64_t image, uint64_
 	rmr_agent.libc = &boot->libc;
 	rmr_agent.job_fd = -1;
 	rmr_agent_phase(RMR_PHASE_IDLE);
+	rmr_agent_inherit(false);
 	int error = start_monitor(&monitor);
 	if (error) {
 		// Out of threads (EAGAIN): say so in place of the first status, and go.

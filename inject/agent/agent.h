@@ -86,6 +86,17 @@ bool rmr_agent_take(uint32_t interpreter, struct rmr_gil *gil, struct rmr_done *
 bool rmr_agent_enter(uint32_t interpreter, struct rmr_gil *gil, struct rmr_done *done);
 void rmr_agent_leave(const struct rmr_gil *gil);
 
+/** The stacks of the monitor and of the interrupter, in the image. */
+enum { RMR_AGENT_STACK = 256 << 10 };
+extern char rmr_agent_stacks[2][RMR_AGENT_STACK];
+
+/**
+ * Says whether a copy of the process gets the image (a twin needs it, a fork of the program does
+ * not). The stacks it always gets: in the child of a fork the C library walks the list of all
+ * threads' stacks (glibc sysdeps/nptl/fork.h, reclaim_stacks), and the list runs through them.
+ */
+void rmr_agent_inherit(bool image);
+
 /** monitor.c: the body of the monitor's thread, and the thread that raises KeyboardInterrupt. */
 void *rmr_monitor_main(void *unused);
 

@@ -51,7 +51,8 @@ static void serve(struct rmr_boot *boot)
 	rmr_sys_retry(__NR_sendto, fd, &mapped, sizeof(mapped), MSG_NOSIGNAL, 0, 0);
 	if (rmr_sys_failed(image))
 		return;
-	// A fork by the program while remora is here must not take the image along.
+	// A fork by the program while remora is here must not take the image along (but for the
+	// stacks in it: rmr_agent_inherit()).
 	rmr_sys(__NR_madvise, image, hello.image_size, MADV_DONTFORK);
 
 	struct rmr_start start;

@@ -158,13 +158,12 @@ void rmr_dump_run(const struct rmr_job *job, struct rmr_done *done)
 	if (in_place) {
 		dump_in_place(done);
 	} else {
-		// The image is kept out of the program's own forks, but the twin needs it.
-		rmr_sys(__NR_madvise, rmr_agent.image, rmr_agent.image_size, MADV_DOFORK);
+		rmr_agent_inherit(true);
 		// No flags, exit signal 0: no SIGCHLD, and wait() of the program does not see it.
 		twin = rmr_sys(__NR_clone, 0, 0, 0, 0, 0);
 		if (twin == 0)
 			twin_main(job, self);
-		rmr_sys(__NR_madvise, rmr_agent.image, rmr_agent.image_size, MADV_DONTFORK);
+		rmr_agent_inherit(false);
 	}
 	rmr_heap_dump_finish((struct rmr_heap_dump *)walker);
 	done->hold_gil_ns = rmr_agent_now() - held_since;

@@ -4,7 +4,6 @@
 
 
 static char frame[RMR_FRAME_MAX] __attribute__((aligned(16)));
-static char interrupter_stack[256 << 10] __attribute__((aligned(4096)));
 
 // KeyboardInterrupt in the worker, raised by a thread of its own because that takes the GIL. The
 // flag in_python is read under the GIL, so the exception cannot hit anything but the payload.
@@ -43,7 +42,7 @@ static void start_interrupter(void)
 		join(rmr_agent.interrupter, 0);
 	rmr_agent.interrupter_busy = 1;
 	init(attr);
-	setstack(attr, interrupter_stack, sizeof(interrupter_stack));
+	setstack(attr, rmr_agent_stacks[1], RMR_AGENT_STACK);
 	rmr_agent.interrupter_made = create(&rmr_agent.interrupter, attr, interrupt, 0) == 0;
 	destroy(attr);
 	if (!rmr_agent.interrupter_made)

@@ -25,6 +25,8 @@ class Stream:
     Python, and harmless when somebody keeps it.
     """
 
+    _remora = True
+
     def __init__(self, original, head):
         self._original = original
         self._head = head
@@ -90,6 +92,18 @@ def threads_known():
     return getattr(threading, "_active", None) if threading is not None else None
 
 
+def put_back(name, ours):
+    """Takes our stream out of sys, from under the stream of another agent too."""
+    stream = sys.__dict__.get(name)
+    if stream is ours:
+        setattr(sys, name, ours._original)
+    while getattr(type(stream), "_remora", False):
+        # The agent of a remora that was killed may leave after the next one has come.
+        if stream._original is ours:
+            stream._original = ours._original
+        stream = stream._original
+
+
 def begin():
     global saved, payload_name, payload_text, was_known
     payload_name = filename.decode("utf-8", "surrogateescape")
@@ -103,14 +117,13 @@ def begin():
     names["__file__"] = payload_name
     names["argv"] = [payload_name] + [
         word.decode("utf-8", "surrogateescape") for word in arguments.split(b"\0")[:-1]]
-    saved = (sys.__dict__.get("stdout"), sys.__dict__.get("stderr"))
-    streams = (Stream(saved[0], stdout_head), Stream(saved[1], stderr_head))
-    saved += streams
-    sys.stdout, sys.stderr = streams
+    saved = (Stream(sys.__dict__.get("stdout"), stdout_head),
+             Stream(sys.__dict__.get("stderr"), stderr_head))
+    sys.stdout, sys.stderr = saved
 
 
 def count_holders():
-    return [sys.getrefcount(saved[2]), sys.getrefcount(saved[3])]
+    return [sys.getrefcount(saved[0]), sys.getrefcount(saved[1])]
 
 
 def run_source():
@@ -139,7 +152,7 @@ def execute():
         if code is None:
             code = 0
         elif not isinstance(code, int):
-            saved[3].write(str(code) + "\n")
+            saved[1].write(str(code) + "\n")
             code = 1
         outcome, status = EXIT, code & 0xff
     except KeyboardInterrupt as exception:
@@ -149,7 +162,7 @@ def execute():
     if failure is not None:
         try:
             exec(compile(failure_source, "<remora>", "exec", 0, True), globals())
-            saved[3].write(format_exception(failure))
+            saved[1].write(format_exception(failure))
         except OSError:
             pass  # remora is gone
 
@@ -158,11 +171,9 @@ def end():
     # Also after an interrupt that struck inside execute(): then outcome is still INTERRUPTED.
     global kept
     if saved is not None:
-        if sys.__dict__.get("stdout") is saved[2]:
-            sys.stdout = saved[0]
-        if sys.__dict__.get("stderr") is saved[3]:
-            sys.stderr = saved[1]
-        saved[2]._thread = saved[3]._thread = None
+        put_back("stdout", saved[0])
+        put_back("stderr", saved[1])
+        saved[0]._thread = saved[1]._thread = None
         now = count_holders()
         kept = now[0] >= holders[0] or now[1] >= holders[1]
     known = threads_known()
