@@ -11,6 +11,7 @@
  *
  * What no root reaches hangs on the virtual root too: first objects that C code holds, then one
  * object of each component that nothing refers to from outside. So every object is in the tree.
+ * References from such garbage to what is reached otherwise hold nothing.
  */
 #ifndef RMR_CLI_HEAP_DOMINATORS_H
 #define RMR_CLI_HEAP_DOMINATORS_H

@@ -429,8 +429,7 @@ const struct rmr_root *rmr_heap_root(const struct rmr_heap *heap, uint32_t root)
 	return &heap->roots[root];
 }
 
-/* The first reference of a root to the id or a later one. */
-static uint64_t first_rooted(const struct rmr_heap *heap, uint32_t id)
+uint64_t rmr_heap_first_rooted(const struct rmr_heap *heap, uint32_t id)
 {
 	uint64_t low = 0, high = heap->counts.root_references;
 
@@ -448,7 +447,7 @@ uint64_t rmr_heap_root_references(const struct rmr_heap *heap, uint32_t id)
 {
 	uint64_t count = 0;
 
-	for (uint64_t i = first_rooted(heap, id);
+	for (uint64_t i = rmr_heap_first_rooted(heap, id);
 		i < heap->counts.root_references && heap->rooted[i].id == id; i++)
 		count += heap->rooted[i].root < heap->counts.roots &&
 			heap->roots[heap->rooted[i].root].kind != RMR_ROOT_INTERNED;

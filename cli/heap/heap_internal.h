@@ -147,6 +147,9 @@ static inline enum rmr_builtin rmr_heap_builtin(const struct rmr_heap *heap, uin
 	return type == RMR_NO_TYPE ? RMR_BUILTIN_OTHER : (enum rmr_builtin)heap->builtins[type];
 }
 
+/** The first entry of ROOTED that is of @p id, or where it would be. */
+uint64_t rmr_heap_first_rooted(const struct rmr_heap *heap, uint32_t id);
+
 struct rmr_text;
 /**
  * A Python literal of the object's value: of str, bytes, numbers, None, and tuples of them; else

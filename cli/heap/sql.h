@@ -4,14 +4,15 @@
  * SQL over the arrays: SQLite virtual tables, nothing copied.
  *
  * objects(address, type, module, size, owned, rc, len, name, value, referrers, children, retained,
- *         dominator, reach, flags)
+ *         dominator, reach, flags)   type is the plain name; dominator is an address
  * refs(src, dst, name, kind)   src and dst are addresses
- * types(name, module, label, class, count, bytes, owned, largest)
- * roots(kind, label, name, address)
+ * types(name, module, label, class, count, bytes, owned, largest)   largest is an address
+ * roots(kind, label, name, address)   a row for each reference of a root
  * frames(thread, depth, function, file, line, label)
  *
  * Equality on address, type, src and dst is answered by the arrays. `retained`, `dominator` and
- * `reach` compute the dominators when first read.
+ * `reach` compute the dominators when first read. The hidden column objects.matches is equal to a
+ * type's plain name and to its label.
  */
 #ifndef RMR_CLI_HEAP_SQL_H
 #define RMR_CLI_HEAP_SQL_H

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Lengauer and Tarjan, "A fast algorithm for finding dominators in a flowgraph" (1979), the simple
+ * variant with path compression: O(m log n) whatever the graph. Everything is iterative.
+ */
+#include "cli/heap/dominators.h"
+
+#include "cli/heap/heap_internal.h"
+#include "cli/heap/index.h"
+#include "cli/heap/parallel.h"
+#include "cli/heap/depth_first.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static const char suffix[] = "-dominators";
+
+/* What is kept, and saved beside the index: arrays one after the other in one block. */
+struct rmr_dominators {
+	const struct rmr_heap *heap;
+	uint32_t nodes; /* ids, roots, the virtual root */
+	void *block;
+	size_t bytes;
+	uint64_t *retained; /* of each node */
+	uint32_t *parent;   /* of each node */
+	uint32_t *position; /* of each node in preorder of the dominator tree; NO_OBJECT: not in it */
+	uint32_t *node_at;  /* the node at each position */
+	uint32_t *end;      /* of each position: where the part of the tree below it ends */
+	uint8_t *reach;     /* of each node */
+};
+
+static void set_arrays(struct rmr_dominators *dominators)
+{
+	char *at = dominators->block;
+	size_t nodes = dominators->nodes;
+
+	dominators->retained = (uint64_t *)(void *)at;
+	at += nodes * sizeof(uint64_t);
+	dominators->parent = (uint32_t *)(void *)at;
+	dominators->position = dominators->parent + nodes;
+	dominators->node_at = dominators->position + nodes;
+	dominators->end = dominators->node_at + nodes;
+	dominators->reach = (uint8_t *)(dominators->end + nodes);
+}
+
+/* The algorithm's arrays, by number in the depth-first order; number 0 stands for "none". */
+struct flow {
+	const struct rmr_heap *heap;
+	const struct rmr_depth_first *reach;
+	uint32_t count;
+	uint32_t *semi, *label, *ancestor, *dominator, *bucket, *bucket_next;
+	uint32_t *path;
+	size_t path_room;
+	bool no_memory;
+};
+
+static bool path_reserve(struct flow *flow, size_t size)
+{
+	if (size < flow->path_room)
+		return true;
+	size_t room = flow->path_room ? flow->path_room * 2 : 1024;
+	uint32_t *path = realloc(flow->path, room * sizeof(*path));
+	if (!path) {
+		flow->no_memory = true;
+		return false;
+	}
+	flow->path = path;
+	flow->path_room = room;
+	return true;
+}
+
+/* Shortens the way from v to the root of its tree in the forest; labels keep the least semi. */
+static void compress(struct flow *flow, uint32_t v)
+{
+	size_t size = 0;
+
+	for (uint32_t u = v; flow->ancestor[flow->ancestor[u]]; u = flow->ancestor[u]) {
+		if (!path_reserve(flow, size))
+			return;
+		flow->path[size++] = u;
+	}
+	while (size--) {
+		uint32_t u = flow->path[size], above = flow->ancestor[u];
+		if (flow->semi[flow->label[above]] < flow->semi[flow->label[u]])
+			flow->label[u] = flow->label[above];
+		flow->ancestor[u] = flow->ancestor[above];
+	}
+}
+
+static uint32_t eval(struct flow *flow, uint32_t v)
+{
+	if (!flow->ancestor[v])
+		return v;
+	compress(flow, v);
+	return flow->label[v];
+}
+
+static inline void consider(struct flow *flow, uint32_t w, uint32_t v)
+{
+	/* Garbage that refers to what is alive does not keep it so. */
+	if (!v || (v > flow->reach->unreachable && w <= flow->reach->unreachable))
+		return;
+	uint32_t semi = flow->semi[eval(flow, v)];
+	if (semi < flow->semi[w])
+		flow->semi[w] = semi;
+}
+
+/* The least semidominator over all predecessors of number w. */
+static void find_semi(struct flow *flow, uint32_t w)
+{
+	const struct rmr_heap *heap = flow->heap;
+	const struct rmr_depth_first *reach = flow->reach;
+	uint32_t node = reach->vertex[w], ids = rmr_heap_id_end(heap);
+
+	if (node >= ids || reach->marks[node] & RMR_DEPTH_FIRST_ENTRY)
+		flow->semi[w] = 1;
+	if (node >= ids || flow->semi[w] == 1)
+		return;
+	if (reach->marks[node] & RMR_DEPTH_FIRST_FROM_NODE) {
+		for (uint64_t i = rmr_heap_first_rooted(heap, node);
+			i < heap->counts.root_references && heap->rooted[i].id == node; i++)
+			consider(flow, w, reach->number[ids + heap->rooted[i].root]);
+	}
+	struct rmr_ids referrers = rmr_heap_referrers(heap, node);
+	for (uint64_t i = 0; i < referrers.count; i++)
+		consider(flow, w, reach->number[referrers.ids[i]]);
+}
+
+static void empty_bucket(struct flow *flow, uint32_t parent)
+{
+	for (uint32_t v = flow->bucket[parent]; v; v = flow->bucket_next[v]) {
+		uint32_t u = eval(flow, v);
+		flow->dominator[v] = flow->semi[u] < flow->semi[v] ? u : parent;
+	}
+	flow->bucket[parent] = 0;
+}
+
+static void flow_run(struct flow *flow)
+{
+	const uint32_t *parent = flow->reach->parent;
+
+	for (uint32_t i = 1; i <= flow->count; i++)
+		flow->semi[i] = flow->label[i] = i;
+	for (uint32_t w = flow->count; w > 1 && !flow->no_memory; w--) {
+		if (w > 8) {
+			/* What is needed a few steps later is far away in memory. */
+			uint32_t node = flow->reach->vertex[w - 8];
+			if (node < rmr_heap_id_end(flow->heap))
+				__builtin_prefetch(&flow->heap->in_first[node]);
+		}
+		find_semi(flow, w);
+		flow->bucket_next[w] = flow->bucket[flow->semi[w]];
+		flow->bucket[flow->semi[w]] = w;
+		flow->ancestor[w] = parent[w];
+		empty_bucket(flow, parent[w]);
+	}
+	flow->dominator[1] = 0;
+	for (uint32_t w = 2; w <= flow->count; w++) {
+		if (flow->dominator[w] != flow->semi[w])
+			flow->dominator[w] = flow->dominator[flow->dominator[w]];
+	}
+}
+
+/* Retained sizes, and the preorder of the dominator tree, from the dominators by number. */
+static bool flow_finish(const struct flow *flow, struct rmr_dominators *dominators)
+{
+	const struct rmr_depth_first *reach = flow->reach;
+	const struct rmr_heap *heap = flow->heap;
+	uint32_t ids = rmr_heap_id_end(heap), count = flow->count;
+	size_t bytes = (count + 1) * sizeof(uint64_t);
+	uint64_t *sum = rmr_block_create(bytes);
+	/* These two of the algorithm's arrays are free now. */
+	uint32_t *size = flow->label, *next = flow->ancestor;
+
+	if (!sum)
+		return false;
+	for (uint32_t w = 1; w <= count; w++) {
+		uint32_t node = reach->vertex[w];
+		sum[w] = node < ids ? rmr_heap_size(heap, node) + rmr_heap_owned(heap, node) : 0;
+		size[w] = 1;
+	}
+	for (uint32_t w = count; w > 1; w--) {
+		sum[flow->dominator[w]] += sum[w];
+		size[flow->dominator[w]] += size[w];
+	}
+	next[1] = 0;
+	for (uint32_t w = 1; w <= count; w++) {
+		uint32_t node = reach->vertex[w], above = flow->dominator[w], position = 0;
+		if (w > 1) {
+			position = next[above];
+			next[above] += size[w];
+		}
+		next[w] = position + 1;
+		dominators->retained[node] = sum[w];
+		dominators->parent[node] = w > 1 ? reach->vertex[above] : node;
+		dominators->position[node] = position;
+		dominators->node_at[position] = node;
+		dominators->end[position] = position + size[w];
+		dominators->reach[node] = w <= reach->held ? RMR_REACH_ROOT
+			: w <= reach->unreachable	   ? RMR_REACH_HELD_BY_C
+							   : RMR_REACH_UNREACHABLE;
+	}
+	rmr_block_destroy(sum, bytes);
+	return true;
+}
+
+static struct rmr_error *compute(const struct rmr_heap *heap, struct rmr_dominators *dominators)
+{
+	struct rmr_depth_first reach;
+	struct rmr_error *err = rmr_depth_first_create(heap, &reach);
+
+	if (err)
+		return err;
+	struct flow flow = {.heap = heap, .reach = &reach, .count = reach.count};
+	uint32_t **arrays[] = {&flow.semi, &flow.label, &flow.ancestor, &flow.dominator, &flow.bucket,
+		&flow.bucket_next};
+	size_t bytes = ((size_t)flow.count + 1) * sizeof(uint32_t);
+	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++) {
+		*arrays[i] = rmr_block_create(bytes);
+		flow.no_memory |= !*arrays[i];
+	}
+	if (!flow.no_memory)
+		flow_run(&flow);
+	memset(dominators->position, 0xff, dominators->nodes * sizeof(*dominators->position));
+	if (flow.no_memory || !flow_finish(&flow, dominators))
+		err = &rmr_enomem;
+	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++)
+		rmr_block_destroy(*arrays[i], bytes);
+	free(flow.path);
+	rmr_depth_first_destroy(&reach);
+	return err;
+}
+
+/* A file's arrays are untrusted: positions and nodes must point at each other. */
+static bool is_sound(const struct rmr_dominators *dominators)
+{
+	uint32_t nodes = dominators->nodes, bad = 0;
+
+	for (uint32_t i = 0; i < nodes; i++) {
+		uint32_t position = dominators->position[i];
+		bad |= dominators->parent[i] >= nodes;
+		bad |= position >= nodes && position != RMR_NO_OBJECT;
+		bad |= dominators->node_at[i] >= nodes;
+		bad |= dominators->end[i] > nodes || (dominators->end[i] && dominators->end[i] <= i);
+	}
+	return !bad;
+}
+
+struct rmr_error *rmr_dominators_create(const struct rmr_heap *heap, struct rmr_dominators **ret)
+{
+	struct rmr_error *err = rmr_heap_verify(heap);
+	struct rmr_dominators *dominators = calloc(1, sizeof(*dominators));
+
+	if (!err && !dominators)
+		err = &rmr_enomem;
+	if (!err && (uint64_t)rmr_heap_id_end(heap) + heap->counts.roots + 1 >= RMR_NO_OBJECT)
+		err = rmr_error_create(RMR_E_INPUT, 0, "%s has too many roots", heap->path);
+	if (err) {
+		free(dominators);
+		return err;
+	}
+	dominators->heap = heap;
+	dominators->nodes = rmr_heap_id_end(heap) + (uint32_t)heap->counts.roots + 1;
+	dominators->bytes = (size_t)dominators->nodes * (sizeof(uint64_t) + 4 * sizeof(uint32_t) + 1);
+	dominators->block = rmr_index_load_block(heap, suffix, dominators->bytes);
+	if (dominators->block) {
+		set_arrays(dominators);
+		if (is_sound(dominators)) {
+			*ret = dominators;
+			return NULL;
+		}
+		munmap(dominators->block, dominators->bytes);
+	}
+	dominators->block = rmr_block_create(dominators->bytes);
+	err = dominators->block ? NULL : &rmr_enomem;
+	if (!err) {
+		set_arrays(dominators);
+		err = compute(heap, dominators);
+	}
+	if (err) {
+		rmr_dominators_destroy(dominators);
+		return err;
+	}
+	rmr_index_save_block(heap, suffix, dominators->block, dominators->bytes);
+	*ret = dominators;
+	return NULL;
+}
+
+void rmr_dominators_destroy(struct rmr_dominators *dominators)
+{
+	if (!dominators)
+		return;
+	rmr_block_destroy(dominators->block, dominators->bytes);
+	free(dominators);
+}
+
+uint32_t rmr_dominators_top(const struct rmr_dominators *dominators)
+{
+	return dominators->nodes - 1;
+}
+
+uint32_t rmr_dominators_root_of(const struct rmr_dominators *dominators, uint32_t node)
+{
+	uint32_t ids = rmr_heap_id_end(dominators->heap);
+
+	return node < ids || node >= dominators->nodes - 1 ? RMR_NO_OBJECT : node - ids;
+}
+
+uint32_t rmr_dominators_parent(const struct rmr_dominators *dominators, uint32_t node)
+{
+	return node < dominators->nodes ? dominators->parent[node] : dominators->nodes - 1;
+}
+
+uint64_t rmr_dominators_retained(const struct rmr_dominators *dominators, uint32_t node)
+{
+	return node < dominators->nodes ? dominators->retained[node] : 0;
+}
+
+enum rmr_reach rmr_dominators_reach(const struct rmr_dominators *dominators, uint32_t node)
+{
+	return node < dominators->nodes ? (enum rmr_reach)dominators->reach[node]
+					: RMR_REACH_UNREACHABLE;
+}
+
+struct child {
+	uint64_t retained;
+	uint32_t node;
+};
+
+static int compare_children(const void *a, const void *b)
+{
+	const struct child *x = a, *y = b;
+
+	if (x->retained != y->retained)
+		return x->retained < y->retained ? 1 : -1;
+	return (x->node > y->node) - (x->node < y->node);
+}
+
+struct rmr_error *rmr_dominators_children(const struct rmr_dominators *dominators, uint32_t node,
+	uint64_t limit, uint32_t **ids_ret, uint64_t *count_ret, uint64_t *total_ret)
+{
+	uint32_t position = node < dominators->nodes ? dominators->position[node] : RMR_NO_OBJECT;
+	uint32_t start = position == RMR_NO_OBJECT ? 0 : position + 1;
+	uint32_t end = position == RMR_NO_OBJECT ? 0 : dominators->end[position];
+	size_t count = 0;
+
+	for (uint32_t p = start; p < end && dominators->end[p] > p; p = dominators->end[p])
+		count++;
+	struct child *children = malloc((count + 1) * sizeof(*children));
+	if (!children)
+		return &rmr_enomem;
+	count = 0;
+	for (uint32_t p = start; p < end && dominators->end[p] > p; p = dominators->end[p])
+		children[count++] = (struct child){
+			dominators->retained[dominators->node_at[p]], dominators->node_at[p]};
+	qsort(children, count, sizeof(*children), compare_children);
+	size_t shown = limit && limit < count ? limit : count;
+	uint32_t *ids = malloc((shown + 1) * sizeof(*ids));
+	if (!ids) {
+		free(children);
+		return &rmr_enomem;
+	}
+	for (size_t i = 0; i < shown; i++)
+		ids[i] = children[i].node;
+	free(children);
+	*ids_ret = ids;
+	*count_ret = shown;
+	*total_ret = count;
+	return NULL;
+}
+
+struct rmr_error *rmr_dominators_sum(const struct rmr_dominators *dominators,
+	uint32_t (*group_of)(const void *context, uint32_t id), const void *context, uint32_t groups,
+	uint64_t *retained)
+{
+	uint32_t ids = rmr_heap_id_end(dominators->heap);
+	/* Where the part of the tree ends that the group's last outermost object dominates. */
+	uint32_t *end = calloc((size_t)groups + 1, sizeof(*end));
+
+	if (!end)
+		return &rmr_enomem;
+	for (uint32_t p = 0; p < dominators->nodes && dominators->end[p]; p++) {
+		uint32_t node = dominators->node_at[p];
+		uint32_t group = node < ids ? group_of(context, node) : RMR_NO_OBJECT;
+		if (group >= groups || p < end[group])
+			continue;
+		end[group] = dominators->end[p];
+		retained[group] += dominators->retained[node];
+	}
+	free(end);
+	return NULL;
+}
