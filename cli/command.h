@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 struct rmr_dump_settings;
+struct rmr_session;
 struct rmr_snapshot;
 struct rmr_shell;
 
@@ -36,6 +37,7 @@ struct rmr_context {
 	struct rmr_snapshot *snapshot;
 	struct rmr_snapshot *previous; /**< the one before, or NULL */
 	pid_t pid;                 /**< in a shell on a process, else 0 */
+	struct rmr_session *session; /**< with it, kept from one `py` to the next, or NULL */
 	/** Set by a command that succeeded and still wants a status: a payload's own code. */
 	int status;
 	/** If not 0: the exit status of remora's own failures (`run --pass-exit`: 125). */

@@ -215,7 +215,7 @@ struct rmr_error *rmr_dump_to_fd(struct rmr_context *context, pid_t pid,
 		err = dump_session(dumping, fd);
 		if (!err)
 			tell_cost(dumping, started);
-		err = rmr_command_detach(dumping->session, err);
+		err = rmr_command_detach(context, dumping->session, err);
 	}
 	rmr_interrupt_end();
 	return err;

@@ -76,9 +76,10 @@ void rmr_help_command(struct rmr_context *context, const struct rmr_command *com
 {
 	FILE *out = context->out;
 
-	fprintf(out, "usage: %s%s%s%s%s%s\n\n", context->shell ? "" : "remora ", command->name,
-		front_operand(context, command), *command->operands ? " " : "", command->operands,
-		command->options || command->flags & RMR_COMMAND_TABLE ? " [OPTION...]" : "");
+	bool first = command->flags & RMR_COMMAND_ARGS; // the options come before the payload's own
+	fprintf(out, "usage: %s%s%s%s%s%s%s\n\n", context->shell ? "" : "remora ", command->name,
+		front_operand(context, command), first ? " [OPTION...]" : "", *command->operands ? " " : "",
+		command->operands, first ? "" : " [OPTION...]");
 	print_wrapped(out, command->summary, 0);
 	if (command->details) {
 		fputc('\n', out);

@@ -100,7 +100,7 @@ static struct rmr_error *attach_and_run(struct rmr_context *context, pid_t pid,
 	err = rmr_command_attach(context, pid, &session);
 	if (!err) {
 		err = rmr_command_run_in(session, run, context->out, status_ret);
-		err = rmr_command_detach(session, err);
+		err = rmr_command_detach(context, session, err);
 	}
 	rmr_interrupt_end();
 	return err;

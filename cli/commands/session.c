@@ -9,7 +9,7 @@
 // How long a payload may take to end after Ctrl-C.
 #define INTERRUPT_MS 5000
 
-struct rmr_error *rmr_command_attach(const struct rmr_context *context, pid_t pid,
+struct rmr_error *rmr_command_attach(struct rmr_context *context, pid_t pid,
 	struct rmr_session **ret)
 {
 	struct rmr_session_options options = {
@@ -17,15 +17,31 @@ struct rmr_error *rmr_command_attach(const struct rmr_context *context, pid_t pi
 		.interrupt_ms = INTERRUPT_MS,
 	};
 
+	if (context->session && context->pid == pid) {
+		*ret = context->session;
+		return NULL;
+	}
 	rmr_timeouts_default(&options.timeouts,
 		context->timeout_ms == RMR_TIMEOUT_UNSET ? -1 : context->timeout_ms / 1e3);
 	return rmr_session_open(pid, &options, ret);
 }
 
-struct rmr_error *rmr_command_detach(struct rmr_session *session, struct rmr_error *err)
+/** True if the session can go on after @p err. */
+static bool is_usable(const struct rmr_error *err)
 {
-	struct rmr_error *late = rmr_session_close(session);
+	return !err || err->code == RMR_E_INTERRUPTED || err->code == RMR_E_PAYLOAD ||
+	       err->code == RMR_E_NO_MEMORY;
+}
 
+struct rmr_error *rmr_command_detach(struct rmr_context *context, struct rmr_session *session,
+	struct rmr_error *err)
+{
+	if (session == context->session) {
+		if (is_usable(err))
+			return err;
+		context->session = NULL;
+	}
+	struct rmr_error *late = rmr_session_close(session);
 	if (!err)
 		return late;
 	if (late)

@@ -11,18 +11,18 @@
 struct rmr_context;
 
 /**
- * Attaches to @p pid with the context's timeouts. rmr_interrupt_begin() was called: Ctrl-C goes to
- * the running job.
+ * Attaches to @p pid with the context's timeouts, or takes the session that a shell keeps with it.
+ * rmr_interrupt_begin() was called: Ctrl-C goes to the running job.
  */
-struct rmr_error *rmr_command_attach(const struct rmr_context *context, pid_t pid,
+struct rmr_error *rmr_command_attach(struct rmr_context *context, pid_t pid,
 	struct rmr_session **ret) RMR_MUST_CHECK;
 
 /**
- * Leaves the target. Of two errors @p err, which came first, is returned, and the other one is a
- * warning.
+ * Leaves the target, unless a shell keeps the session and @p err left it usable. Of two errors
+ * @p err, which came first, is returned, and the other one is a warning.
  */
-struct rmr_error *rmr_command_detach(struct rmr_session *session, struct rmr_error *err)
-	RMR_MUST_CHECK;
+struct rmr_error *rmr_command_detach(struct rmr_context *context, struct rmr_session *session,
+	struct rmr_error *err) RMR_MUST_CHECK;
 
 /** Runs @p run with its output going to @p out (stream 1) and standard error (2), at once. */
 struct rmr_error *rmr_command_run_in(struct rmr_session *session, struct rmr_run *run, FILE *out,

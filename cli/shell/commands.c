@@ -37,13 +37,6 @@ struct rmr_error *rmr_command_renew(struct rmr_context *context, const struct rm
 	return NULL;
 }
 
-/** True if the session cannot be used after such an error. */
-static bool is_fatal(const struct rmr_error *err)
-{
-	return err->code == RMR_E_TARGET || err->code == RMR_E_GONE || err->code == RMR_E_PROTOCOL ||
-		err->code == RMR_E_TIMEOUT;
-}
-
 struct rmr_error *rmr_command_py(struct rmr_context *context, const struct rmr_call *call)
 {
 	struct rmr_shell *shell = context->shell;
@@ -54,20 +47,20 @@ struct rmr_error *rmr_command_py(struct rmr_context *context, const struct rmr_c
 		.bytes = code,
 		.size = strlen(code),
 		.keep_names = true,
+		.interpreter = (unsigned)shell->interpreter,
 	};
-	struct rmr_error *err = NULL;
 	int status = 0;
 
 	if (!context->pid)
 		return rmr_error_hint(rmr_error_create(RMR_E_QUERY, 0, "py: this shell is on a dump file"),
 			"`remora shell PID` runs Python code in a process");
-	if (!shell->session)
-		err = rmr_command_attach(context, context->pid, &shell->session);
+	struct rmr_session *session;
+	struct rmr_error *err = rmr_command_attach(context, context->pid, &session);
 	if (err)
 		return err;
-	err = rmr_command_run_in(shell->session, &run, context->out, &status);
-	if (err && is_fatal(err))
-		err = rmr_command_detach(rmr_take(shell->session), err);
+	context->session = session;
+	err = rmr_command_run_in(session, &run, context->out, &status);
+	err = rmr_command_detach(context, session, err);
 	context->status = status != 0;
 	return err;
 }

@@ -5,6 +5,7 @@
 #include "cli/commands/commands.h"
 #include "cli/interrupt.h"
 #include "cli/shell/words.h"
+#include "inject/session.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ struct rmr_error *rmr_shell_snapshot(struct rmr_context *context)
 
 struct rmr_error *rmr_shell_detach(struct rmr_shell *shell)
 {
-	struct rmr_session *session = rmr_take(shell->session);
+	struct rmr_session *session = rmr_take(shell->context.session);
 
 	return session ? rmr_session_close(session) : NULL;
 }
@@ -177,8 +178,11 @@ struct rmr_error *rmr_command_shell(struct rmr_context *context, const struct rm
 	shell.context.style.rows = &shell.rows;
 	shell.context.dump = &shell.dump;
 	rmr_dump_settings_of(call, &shell.dump);
+	struct rmr_error *err =
+		rmr_args_number(&call->args, "interpreter", 0, UINT32_MAX, &shell.interpreter);
 	// For the life of the shell: the session of `py` keeps the descriptor.
-	struct rmr_error *err = rmr_interrupt_begin();
+	if (!err)
+		err = rmr_interrupt_begin();
 	if (err)
 		return err;
 	err = run_shell(&shell, call);

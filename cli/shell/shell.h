@@ -3,8 +3,8 @@
  * @file
  * The interactive shell: the commands of the one table, with HEAP and PID implied.
  *
- * On a process the snapshot is taken when a command first needs it, and by `dump`. The Python
- * session of `py` is opened at its first use and kept.
+ * On a process the snapshot is taken when a command first needs it, and by `dump`. The session of
+ * `py` is opened at its first use and kept; then `dump` and `run` use it too.
  */
 #ifndef RMR_CLI_SHELL_SHELL_H
 #define RMR_CLI_SHELL_SHELL_H
@@ -12,14 +12,13 @@
 #include "cli/command.h"
 #include "cli/commands/dump.h"
 #include "cli/commands/snapshot.h"
-#include "inject/session.h"
 
 struct rmr_shell {
 	struct rmr_context context;
 	const char *target;              /**< what the person typed */
 	struct rmr_dump_settings dump;
 	struct rmr_rows rows;
-	struct rmr_session *session;     /**< of `py`, or NULL */
+	uint64_t interpreter;            /**< where `py` runs: 0 is the main one */
 	bool interactive;
 	bool keep_going;                 /**< a script goes on after a failed command */
 	bool quit;
