@@ -49,10 +49,14 @@ class Heap:
         elif "root" in item:
             if len(item.get("names", [])) not in (0, len(item["refs"])):
                 raise ValueError("names and refs of a root differ in number")
+            if not item["label"]:
+                raise ValueError("a root without label")
             self.roots.append(item)
         elif "shape" in item:
             if item["shape"] in self.shapes:
                 raise ValueError("a shape twice")
+            if any(name == "" or name == "." for name in item["names"]):
+                raise ValueError("an empty name")
             self.shapes[item["shape"]] = item["names"]
         elif item.get("end"):
             self.trailer = item
@@ -65,10 +69,10 @@ class Heap:
         if item["address"] in self.objects:
             raise ValueError("an address twice")
         count = len(item["refs"]) + len(item.get("hidden", []))
-        if "shape" in item and len(self.shapes[item["shape"]]) != count:
-            raise ValueError("shape of another length")
-        if "keys" in item and len(item["keys"]) != len(item["refs"]):
-            raise ValueError("keys and refs differ in number")
+        if "shape" in item and len(self.shapes[item["shape"]]) > count:
+            raise ValueError("more names than references")
+        if len(item.get("keys", [])) > len(item["refs"]):
+            raise ValueError("more keys than values")
         if item["size"] <= 0 and item["type"] not in ("object",):
             raise ValueError("size")
         self.objects[item["address"]] = item
