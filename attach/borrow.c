@@ -5,6 +5,7 @@
 #include "attach/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +14,19 @@
 enum {
 	STOP_US = 1000000,
 	CALL_US = 2000000,  /* for mmap: the kernel may have to wait for other threads' faults */
-	FOLLOW_US = 100000, /* for pthread_create of a thread that is followed */
+	/*
+	 * How long a thread is followed through pthread_create. Being traced makes a thread that
+	 * must answer a setuid() loop slower; only one with a restart block gains by a long wait.
+	 */
+	FOLLOW_US = 20000,
+	FOLLOW_BLOCK_US = 1000000,
 	CALL_STACK = 12 * 1024, /* what pthread_create may use, below the frame */
 	NEAR = 8 * 1024,
 	SIGSETXID = 33, /* glibc's own, for setuid() in all threads: a thread must answer it */
 };
 
-static const uint64_t all_but_setxid = ~(1ull << (SIGSETXID - 1));
+/* While it makes a system call of ours; from then on, and in the new thread. */
+static const uint64_t all_signals = ~0ull, all_but_setxid = ~(1ull << (SIGSETXID - 1));
 
 #ifdef REMORA_UNSAFE_TEST
 void rmr_borrow_point(int number)
@@ -239,15 +246,12 @@ static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *
 	err = rmr_tracee_set_regs(&b->tracee, &resumed);
 	rmr_borrow_point(2);
 	if (!err)
-		err = rmr_tracee_set_mask(&b->tracee, all_but_setxid);
+		err = rmr_tracee_set_mask(&b->tracee, all_signals);
 	rmr_borrow_point(3);
 	return err;
 }
 
-/*
- * mmap by the thread itself. A handler of signal 33 may run first, whose system calls are not ours:
- * look which one each stop is.
- */
+/* mmap by the thread itself. No signal handler can run meanwhile: all are blocked. */
 static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t *ret)
 {
 	const uint64_t args[6] = {0,
@@ -261,20 +265,19 @@ static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t *ret)
 	rmr_arch_prepare_syscall(&regs, b->code->syscall, b->frame.address, rmr_arch_nr_mmap(), args);
 	struct rmr_error *err = rmr_tracee_set_regs(&b->tracee, &regs);
 	rmr_borrow_point(4);
-	for (int stops = 0; !err; stops++) {
+	if (!err)
 		err = rmr_tracee_next_syscall(&b->tracee, CALL_US);
-		if (!err)
-			err = rmr_tracee_get_regs(&b->tracee, &regs);
-		if (err || !rmr_arch_is_at(&regs, b->code->syscall, rmr_arch_nr_mmap()) ||
-		    rmr_arch_sp(&regs) != b->frame.address)
-			continue;
-		rmr_borrow_point(5);
+	if (!err)
+		err = rmr_tracee_get_regs(&b->tracee, &regs);
+	rmr_borrow_point(5);
+	if (!err && !rmr_arch_is_at(&regs, b->code->syscall, rmr_arch_nr_mmap()))
+		err = rmr_error_create(RMR_E_TARGET, 0, "thread %d does not call mmap",
+				       (int)b->tracee.tid);
+	if (!err)
 		err = rmr_tracee_next_syscall(&b->tracee, CALL_US);
-		if (!err)
-			err = rmr_tracee_get_regs(&b->tracee, &regs);
-		rmr_borrow_point(6);
-		break;
-	}
+	if (!err)
+		err = rmr_tracee_get_regs(&b->tracee, &regs);
+	rmr_borrow_point(6);
 	if (err)
 		return err;
 	int64_t result = rmr_arch_result(&regs);
@@ -319,11 +322,12 @@ static struct rmr_error *write_region(struct borrow *b, rmr_addr_t region)
 static void follow(struct borrow *b)
 {
 	struct rmr_regs regs;
-	uint64_t deadline = rmr_log_now() + FOLLOW_US * 1000ull;
+	unsigned limit_us = b->restart == RMR_RESTART_BLOCK ? FOLLOW_BLOCK_US : FOLLOW_US;
+	uint64_t deadline = rmr_log_now() + limit_us * 1000ull;
 	struct rmr_error *err = NULL;
 
 	while (!err) {
-		err = rmr_tracee_next_syscall(&b->tracee, FOLLOW_US);
+		err = rmr_tracee_next_syscall(&b->tracee, limit_us);
 		if (!err)
 			err = rmr_tracee_get_regs(&b->tracee, &regs);
 		rmr_borrow_point(10);
@@ -334,12 +338,12 @@ static void follow(struct borrow *b)
 			return_exactly(b);
 			return;
 		}
-		if (rmr_log_now() > deadline) {
-			rmr_tracee_detach(&b->tracee);
-			return;
-		}
+		if (rmr_log_now() > deadline)
+			err = rmr_error_create(RMR_E_TIMEOUT, 0, "thread %d is slow to return",
+					       (int)b->tracee.tid);
 	}
-	if (rmr_error_catch(&err, RMR_E_TIMEOUT))
+	rmr_log("%s", err->message);
+	if (rmr_error_catch(&err, RMR_E_TIMEOUT) && !b->tracee.stopped)
 		err = rmr_tracee_interrupt(&b->tracee, STOP_US);
 	rmr_error_destroy(err);
 	rmr_tracee_detach(&b->tracee);
@@ -356,12 +360,17 @@ static struct rmr_error *run_job(struct borrow *b, struct rmr_borrow_result *ret
 			return_exactly(b);
 		return err;
 	}
+	rmr_log("thread %d: region at 0x%" PRIx64, (int)b->tracee.tid, region);
 	rmr_arch_call(&regs, b->code->munmap, b->frame.address, region, b->job->region_size);
 	err = rmr_tracee_set_regs(&b->tracee, &regs);
 	rmr_borrow_point(7);
 	if (!err)
 		err = write_region(b, region);
 	rmr_borrow_point(8);
+	/* Opened before the jump: a setuid() that waits for this thread may hold the lock that
+	 * pthread_create waits for. */
+	if (!err)
+		err = rmr_tracee_set_mask(&b->tracee, all_but_setxid);
 	if (!err) {
 		rmr_arch_jump(&regs, region + b->job->stub_offset, b->frame.address);
 		err = rmr_tracee_set_regs(&b->tracee, &regs);

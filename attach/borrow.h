@@ -8,10 +8,11 @@
  *   stopped         nothing is changed yet
  *   frame written   below the red zone of its stack: a signal frame with all that it was
  *   at restorer     its registers make it restore that frame, should it run
- *   all blocked     but the C library's own signal 33; the frame holds the true mask
+ *   all blocked     every signal; the frame holds the true mask
  *   mmap            its stack returns to the restorer (here, and only here, a death leaves a
  *                   mapping behind, until the next step)
  *   at munmap       its registers make it unmap the region, and then restore the frame
+ *   33 open         the C library's own signal, which a thread must answer for setuid() to end
  *   at the stub     the code is complete: it runs it, and then restores the frame
  *
  * A thread that was running, or between system calls, is let go here. One in an interrupted system
