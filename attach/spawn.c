@@ -282,7 +282,9 @@ static void *run_search(void *arg)
  */
 static struct rmr_error *run_as_tracer(void *(*function)(void *), void *arg, sigset_t *outside)
 {
-	static const int held[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE, SIGALRM};
+	/* SIGCHLD tells of stops; the others end or stop remora, or run its handlers. */
+	static const int held[] = {SIGCHLD, SIGINT,  SIGTERM, SIGHUP,
+				   SIGQUIT, SIGTSTP, SIGPIPE, SIGALRM};
 	pthread_t thread;
 	sigset_t set;
 

@@ -5,7 +5,6 @@
 #include "attach/log.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -14,8 +13,8 @@
 #include <time.h>
 
 enum {
-	SPIN_US = 300, /* a stop usually takes less: sleeping would double it */
-	PAUSE_NS = 50000,
+	SPIN_US = 60,	  /* a stop usually takes less, and sleeping would double it */
+	PAUSE_NS = 1000000, /* where SIGCHLD is ignored, nothing wakes us */
 	SYSCALL_STOP = SIGTRAP | 0x80, /* with PTRACE_O_TRACESYSGOOD */
 };
 
@@ -39,8 +38,11 @@ static struct rmr_error *wait_stop(struct rmr_tracee *tracee, uint64_t deadline,
 				   enum stop_kind *kind, int *signal)
 {
 	uint64_t start = rmr_log_now();
+	sigset_t sigchld;
 	int status;
 
+	sigemptyset(&sigchld);
+	sigaddset(&sigchld, SIGCHLD);
 	for (;;) {
 		pid_t pid = waitpid(tracee->tid, &status, __WALL | WNOHANG);
 		if (pid == tracee->tid)
@@ -51,10 +53,9 @@ static struct rmr_error *wait_stop(struct rmr_tracee *tracee, uint64_t deadline,
 		if (now >= deadline)
 			return rmr_error_create(RMR_E_TIMEOUT, 0, "thread %d does not stop",
 						(int)tracee->tid);
-		if (now - start < SPIN_US * 1000u)
-			sched_yield();
-		else
-			nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+		/* Not sched_yield(): a busy machine would give this thread's turn to others. */
+		if (now - start >= SPIN_US * 1000u)
+			sigtimedwait(&sigchld, NULL, &(struct timespec){.tv_nsec = PAUSE_NS});
 	}
 	if (!WIFSTOPPED(status)) {
 		tracee->stopped = false;
