@@ -93,12 +93,13 @@ struct rmr_error *rmr_channel_receive(struct rmr_channel *channel, unsigned time
 		int ready = poll(fds, 3, left);
 		if (ready < 0 && errno != EINTR)
 			return rmr_error_create(RMR_E_OS, errno, "cannot wait for the agent");
-		if (ready > 0 && fds[0].revents & POLLIN)
-			return receive(channel, ret);
+		// Before the frames: they may come without end.
 		if (ready > 0 && fds[2].revents) {
 			*ret = RMR_CHANNEL_CANCEL;
 			return NULL;
 		}
+		if (ready > 0 && fds[0].revents & POLLIN)
+			return receive(channel, ret);
 		// A child that the target forked meanwhile may hold the socket open: the process's own
 		// end counts too.
 		if (ready > 0 && (fds[0].revents || fds[1].revents)) {

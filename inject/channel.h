@@ -35,8 +35,8 @@ enum rmr_channel_event {
 };
 
 /**
- * Waits up to @p timeout_ms for a frame. Frames that are already there come before everything
- * else. Fails with RMR_E_OS or RMR_E_PROTOCOL (a frame too short or too long).
+ * Waits up to @p timeout_ms for a frame. A cancel comes first, then frames that are already there,
+ * then the end of the agent. Fails with RMR_E_OS or RMR_E_PROTOCOL (a frame too short or too long).
  */
 struct rmr_error *rmr_channel_receive(struct rmr_channel *channel, unsigned timeout_ms,
 	bool look_at_cancel, enum rmr_channel_event *ret) RMR_MUST_CHECK;

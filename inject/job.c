@@ -147,7 +147,7 @@ static struct rmr_error *wait_for_job(struct rmr_session *session, struct wait *
 			wait->heard = rmr_log_now();
 			err = handle_frame(session, wait, &ended);
 			// A job that prints without end must not outlive its time.
-			if (!err && !ended && session->options.timeouts.job_ms)
+			if (!err && !ended && (session->options.timeouts.job_ms || wait->interrupted))
 				err = check_deadlines(session, wait);
 			break;
 		case RMR_CHANNEL_TIMEOUT:
@@ -297,6 +297,21 @@ static struct rmr_error *library_file(const struct rmr_run *run, int *ret)
 	return NULL;
 }
 
+/** The signals that the main thread blocks; those of proc(5)'s SigBlk. */
+static uint64_t main_mask(pid_t pid)
+{
+	char path[64], line[256];
+	unsigned long long mask = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	_rmr_fclose_ FILE *file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "SigBlk: %llx", &mask) == 1)
+			break;
+	}
+	return mask;
+}
+
 struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_run *run,
 	int *status_ret)
 {
@@ -305,6 +320,7 @@ struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_
 		.kind = run->kind == RMR_RUN_PYTHON ? RMR_JOB_PYTHON : RMR_JOB_LIBRARY,
 		.flags = run->keep_names ? RMR_JOB_KEEP_NAMES : 0,
 		.interpreter = run->interpreter,
+		.signal_mask = main_mask(rmr_target_pid(session->target)),
 	};
 	_rmr_close_ int fd = -1;
 	struct rmr_error *err = NULL;

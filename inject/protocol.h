@@ -8,8 +8,8 @@
  * number of the request that they belong to, so that a late reply is never taken for another's.
  * Neither side trusts the other's lengths.
  *
- * Life of an agent: boot (inject/agent/boot.c) runs on the new thread P, offers the socket pair,
- * gets HELLO, maps the image, gets START, calls the agent. The agent's monitor thread owns the
+ * Life of an agent: boot (inject/agent/boot.c) runs on the new thread P, offers a socket pair, gets
+ * HELLO with an end of the real channel, maps the image, gets START, calls the agent. The agent's monitor thread owns the
  * socket's reading side; P (the worker) does one job at a time.
  */
 #ifndef RMR_INJECT_PROTOCOL_H
@@ -29,7 +29,7 @@
 
 enum rmr_frame_type {
 	// remora -> boot
-	RMR_FRAME_HELLO = 1,  /**< struct rmr_hello */
+	RMR_FRAME_HELLO = 1,  /**< struct rmr_hello, with the channel's end as descriptor */
 	RMR_FRAME_START,      /**< struct rmr_start: the image is written */
 	// boot -> remora
 	RMR_FRAME_MAPPED,     /**< struct rmr_mapped */
@@ -93,6 +93,7 @@ struct rmr_job {
 	uint64_t data_size;     /**< bytes sent by JOB_DATA before */
 	uint32_t argc;
 	uint32_t interpreter;   /**< id of the sub-interpreter to run in; 0 = the main one */
+	uint64_t signal_mask;   /**< for the payload: what the target's main thread blocks */
 	struct rmr_heap_dump_request heap; /**< for RMR_JOB_HEAP_DUMP */
 };
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -148,11 +149,18 @@ static struct rmr_error *meet_boot(struct rmr_session *session)
 	if (boot.state != RMR_BOOT_READY)
 		return rmr_error_create(RMR_E_TARGET, -boot.error, "no socket in the target");
 	session->tid = boot.tid;
-	int fd = (int)syscall(SYS_pidfd_getfd, rmr_target_pidfd(session->target), boot.fd[1], 0);
+	_rmr_close_ int fd =
+		(int)syscall(SYS_pidfd_getfd, rmr_target_pidfd(session->target), boot.fd[1], 0);
 	if (fd < 0)
 		return rmr_error_create(errno == ENOSYS ? RMR_E_UNSUPPORTED : RMR_E_TARGET, errno,
 			"cannot take the agent's socket");
-	session->channel.fd = fd;
+	int type = 0;
+	socklen_t size = sizeof(type);
+	// A program that closes all its descriptors just now may have put its own in this place.
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET)
+		return rmr_error_create(RMR_E_TARGET, 0,
+			"the target has closed the agent's socket");
+	session->meeting_fd = rmr_take_fd(fd);
 	rmr_log("the agent's thread %d runs, region %#llx", boot.tid,
 		(unsigned long long)session->spawned.region);
 	return NULL;
@@ -200,13 +208,28 @@ static struct rmr_error *write_image(struct rmr_session *session, struct rmr_age
 	return rmr_target_write(session->target, address, image->bytes, image->filled);
 }
 
+/** Makes the channel and sends the agent its end of it. */
+static struct rmr_error *greet(struct rmr_session *session, const struct rmr_agent_image *image)
+{
+	struct rmr_hello hello = {.frame = {.type = RMR_FRAME_HELLO},
+		.version = RMR_PROTOCOL_VERSION, .image_size = image->size};
+	struct rmr_channel meeting = {.fd = session->meeting_fd};
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return rmr_error_create(RMR_E_OS, errno, "cannot make a socket pair");
+	session->channel.fd = pair[0];
+	struct rmr_error *err = rmr_channel_send(&meeting, &hello, sizeof(hello), pair[1], 1000);
+	close(pair[1]);
+	close(rmr_take_fd(session->meeting_fd));
+	return err;
+}
+
 /** HELLO, the image, START: afterwards the agent runs. */
 static struct rmr_error *start_agent(struct rmr_session *session, struct rmr_agent_image *image)
 {
 	struct rmr_channel *channel = &session->channel;
-	struct rmr_hello hello = {.frame = {.type = RMR_FRAME_HELLO},
-		.version = RMR_PROTOCOL_VERSION, .image_size = image->size};
-	struct rmr_error *err = rmr_channel_send(channel, &hello, sizeof(hello), -1, 1000);
+	struct rmr_error *err = greet(session, image);
 
 	if (!err)
 		err = expect_frame(session, RMR_FRAME_MAPPED, sizeof(struct rmr_mapped));
@@ -254,7 +277,7 @@ struct rmr_error *rmr_session_open(pid_t pid, const struct rmr_session_options *
 		return &rmr_enomem;
 	session->options = *options;
 	session->twin_fd = -1;
-	session->channel.fd = session->channel.frame_fd = -1;
+	session->channel.fd = session->channel.frame_fd = session->meeting_fd = -1;
 	session->channel.cancel_fd = options->cancel_fd;
 	struct rmr_error *err = rmr_target_open(pid, &session->target);
 	if (!err) {
@@ -296,10 +319,16 @@ static struct rmr_error *say_goodbye(struct rmr_session *session)
 	struct rmr_error *err =
 		rmr_channel_send(&session->channel, &leave, sizeof(leave), -1, 100);
 
-	// The agent closes its end just before it unmaps itself; frames still on their way are late.
-	uint64_t end = rmr_log_now() + LEAVE_MS * 1000000ull;
-	while (!err && event == RMR_CHANNEL_FRAME && rmr_log_now() < end)
-		err = rmr_channel_receive(&session->channel, LEAVE_MS, false, &event);
+	// The agent closes its end just before it unmaps itself; frames still on their way are late. A
+	// child that the target has forked meanwhile may hold that end too: do not insist on it.
+	for (unsigned ms = 1; !err && ms < LEAVE_MS; ms *= 2) {
+		do
+			err = rmr_channel_receive(&session->channel, ms, false, &event);
+		while (!err && event == RMR_CHANNEL_FRAME);
+		if (event == RMR_CHANNEL_CLOSED ||
+			!rmr_target_has_thread(session->target, session->tid))
+			break;
+	}
 	rmr_error_destroy(err);
 	close(rmr_take_fd(session->channel.fd));
 	if (wait_gone(session, LEAVE_MS)) {
@@ -320,6 +349,8 @@ struct rmr_error *rmr_session_close(struct rmr_session *session)
 	rmr_headroom_watch_stop(session->watch);
 	if (session->twin_fd >= 0)
 		close(session->twin_fd);
+	if (session->meeting_fd >= 0)
+		close(session->meeting_fd);
 	if (session->channel.fd >= 0)
 		err = say_goodbye(session);
 	if (session->channel.frame_fd >= 0)

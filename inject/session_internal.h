@@ -17,6 +17,7 @@ struct rmr_session {
 	pid_t tid;        /**< of the agent's thread, in the target's PID namespace */
 	uint32_t number;  /**< of the last job */
 	bool job_runs;    /**< no DONE came yet for that job */
+	int meeting_fd;   /**< remora's end of the agent's first socket pair, or -1 */
 	int twin_fd;      /**< the twin's socket, or -1 */
 	struct rmr_headroom_watch *watch; /**< over the living twin, or NULL */
 };

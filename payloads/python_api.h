@@ -19,6 +19,8 @@
 	X(PyEval_ThreadsInitialized, 0)                                                            \
 	X(PyGILState_Ensure, 1)                                                                    \
 	X(PyGILState_Release, 1)                                                                   \
+	X(_PyThreadState_UncheckedGet, 0)                                                          \
+	X(PyThreadState_GetUnchecked, 0)                                                           \
 	X(PyThreadState_Get, 1)                                                                    \
 	X(PyThreadState_New, 1)                                                                    \
 	X(PyThreadState_Clear, 1)                                                                  \

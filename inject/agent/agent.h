@@ -34,6 +34,7 @@ typedef struct rmr_object rmr_object; /**< a PyObject; never looked into here */
 
 struct rmr_agent {
 	int fd;                    /**< the agent's end of the channel */
+	int32_t worker;            /**< tid of the worker */
 	uint64_t image, image_size;
 	const struct rmr_libc_api *libc;
 
@@ -107,6 +108,14 @@ void rmr_python_forget(void);
 void rmr_library_run(const struct rmr_job *job, struct rmr_done *done);
 void rmr_dump_run(const struct rmr_job *job, struct rmr_done *done);
 
+/**
+ * The worker blocks every signal. A payload runs with the main thread's mask instead, because its
+ * threads and child processes inherit it; but SIGPIPE stays blocked, or a write to a remora that is
+ * gone could end the target. Returns the mask for rmr_agent_block().
+ */
+uint64_t rmr_agent_unblock(uint64_t mask);
+void rmr_agent_block(uint64_t mask);
+
 /** Splits the job's data: file name, argc arguments, the rest. False if it is malformed. */
 struct rmr_job_text {
 	const char *file;
@@ -127,6 +136,10 @@ int rmr_py_Py_IsFinalizing(void);
 int rmr_py_PyGILState_Ensure(void);
 void rmr_py_PyGILState_Release(int);
 void *rmr_py_PyThreadState_Get(void);
+void *rmr_py__PyThreadState_UncheckedGet(void);
+void *rmr_py_PyThreadState_GetUnchecked(void);
+void *rmr_py_PyEval_SaveThread(void);
+void rmr_py_PyEval_RestoreThread(void *);
 void *rmr_py_PyThreadState_New(void *);
 void rmr_py_PyThreadState_Clear(void *);
 void rmr_py_PyThreadState_Delete(void *);

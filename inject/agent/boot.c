@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The first code on the new thread P: position-independent, in 8 KB, no data of its own. It brings
 // the agent's image in, calls it, and is the last to leave.
+#include "inject/agent/message.h"
 #include "inject/protocol.h"
 #include "payloads/freestanding.h"
 
@@ -24,25 +25,42 @@ static bool wait_readable(int fd)
 	return rmr_sys_retry(__NR_ppoll, &poll, 1, &timeout, 0, 0) == 1 && (poll.revents & POLLIN);
 }
 
-static bool receive(int fd, uint32_t type, void *frame, size_t size)
+/** Receives a frame of that type and size; with @p channel also a descriptor, else -1 there. */
+static bool receive(int fd, uint32_t type, void *frame, size_t size, int *channel)
 {
-	struct rmr_frame *head = frame;
+	const struct rmr_frame *head = frame;
+	int got;
 
-	return wait_readable(fd) &&
-	       rmr_sys_retry(__NR_recvfrom, fd, frame, size, 0, 0, 0) == (long)size &&
-	       head->type == type;
+	if (!wait_readable(fd) || rmr_message_receive(fd, frame, size, &got) != size)
+		return false;
+	if (channel)
+		*channel = got;
+	return head->type == type;
 }
 
-static void serve(struct rmr_boot *boot)
+/**
+ * The channel: one end of a pair that remora has made. The first pair cannot be it: both its ends
+ * stand in the program's table, and a child that it forks in that moment would keep remora's end
+ * open, so that the agent never noticed remora's death.
+ */
+static int get_channel(const int *pair, struct rmr_hello *hello)
 {
-	int fd = boot->fd[0];
-	struct rmr_hello hello;
-	bool greeted = receive(fd, RMR_FRAME_HELLO, &hello, sizeof(hello)) &&
-		       hello.version == RMR_PROTOCOL_VERSION;
+	int channel = -1;
+	bool greeted = receive(pair[0], RMR_FRAME_HELLO, hello, sizeof(*hello), &channel) &&
+		       hello->version == RMR_PROTOCOL_VERSION;
 
-	rmr_sys(__NR_close, boot->fd[1]);
-	if (!greeted)
-		return;
+	rmr_sys(__NR_close, pair[0]);
+	rmr_sys(__NR_close, pair[1]);
+	if (greeted)
+		return channel;
+	if (channel >= 0)
+		rmr_sys(__NR_close, channel);
+	return -1;
+}
+
+static void serve(int fd, const struct rmr_hello *hello_in, struct rmr_boot *boot)
+{
+	const struct rmr_hello hello = *hello_in;
 
 	// Mapped executable and never writable; remora writes it through /proc/PID/mem.
 	long image = rmr_sys(__NR_mmap, 0, hello.image_size, PROT_READ | PROT_EXEC,
@@ -56,7 +74,7 @@ static void serve(struct rmr_boot *boot)
 	rmr_sys(__NR_madvise, image, hello.image_size, MADV_DONTFORK);
 
 	struct rmr_start start;
-	if (receive(fd, RMR_FRAME_START, &start, sizeof(start)) &&
+	if (receive(fd, RMR_FRAME_START, &start, sizeof(start), 0) &&
 		start.data_offset <= hello.image_size && start.entry_offset < hello.image_size &&
 		!rmr_sys_failed(rmr_sys(__NR_mprotect, image + (long)start.data_offset,
 			hello.image_size - start.data_offset, PROT_READ | PROT_WRITE))) {
@@ -80,6 +98,8 @@ __attribute__((used)) static void *boot(char *region)
 	rmr_sys(__NR_madvise, region, RMR_BOOT_REGION, MADV_DONTFORK);
 	args->tid = (int32_t)rmr_sys(__NR_gettid);
 	long error = rmr_sys(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, args->fd);
+	args->fd[0] = rmr_message_above_standard(args->fd[0]);
+	args->fd[1] = rmr_message_above_standard(args->fd[1]);
 	args->error = (int32_t)error;
 	__atomic_store_n(&args->state, error < 0 ? RMR_BOOT_FAILED : RMR_BOOT_READY,
 		__ATOMIC_RELEASE);
@@ -89,8 +109,12 @@ __attribute__((used)) static void *boot(char *region)
 		rmr_sys(__NR_nanosleep, &pause, 0);
 		return unmap;
 	}
-	serve(args);
-	rmr_sys(__NR_close, args->fd[0]);
+	struct rmr_hello hello;
+	int channel = get_channel(args->fd, &hello);
+	if (channel >= 0) {
+		serve(channel, &hello, args);
+		rmr_sys(__NR_close, channel);
+	}
 	return unmap;
 }
 

@@ -4,28 +4,53 @@
 
 #include <dlfcn.h>
 
-static uint32_t number; // of the running job
+#define PIECE 60000 // bytes of output in a frame
 
-static int host_write(const struct remora_host *host, int stream, const void *bytes, size_t size)
+static uint32_t number;    // of the running job
+static void *thread_state; // of the thread that runs the payload
+
+/** The calling thread's state if it holds the GIL. */
+static void *current_state(void)
 {
-	static char frame[RMR_FRAME_MAX] __attribute__((aligned(16)));
-	struct rmr_frame *head = (struct rmr_frame *)frame;
-	const char *at = bytes;
+	if (rmr_agent_config.python.PyThreadState_GetUnchecked)
+		return PY(PyThreadState_GetUnchecked)();
+	if (rmr_agent_config.python._PyThreadState_UncheckedGet)
+		return PY(_PyThreadState_UncheckedGet)();
+	return 0;
+}
 
-	(void)host;
-	if (stream != 1 && stream != 2)
-		return -EINVAL;
+static int send_pieces(int stream, const char *bytes, size_t size)
+{
+	struct rmr_frame head = {
+		.type = stream == 1 ? RMR_FRAME_STDOUT : RMR_FRAME_STDERR, .number = number};
+
 	while (size) {
-		size_t piece = size < 60000 ? size : 60000;
-		head->type = stream == 1 ? RMR_FRAME_STDOUT : RMR_FRAME_STDERR;
-		head->number = number;
-		memcpy(frame + sizeof(*head), at, piece);
-		if (!rmr_agent_send(frame, sizeof(*head) + piece))
+		size_t piece = size < PIECE ? size : PIECE;
+		struct iovec parts[2] = {{&head, sizeof(head)}, {(void *)bytes, piece}};
+		struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+		if (rmr_sys_failed(rmr_sys_retry(__NR_sendmsg, rmr_agent.fd, &message, MSG_NOSIGNAL)))
 			return -EPIPE;
-		at += piece;
+		bytes += piece;
 		size -= piece;
 	}
 	return 0;
+}
+
+// Remora's output may be slow, or stopped by a pager: the program must not wait for it, so the GIL
+// is given up meanwhile, where this is the thread that holds it.
+static int host_write(const struct remora_host *host, int stream, const void *bytes, size_t size)
+{
+	(void)host;
+	if (stream != 1 && stream != 2)
+		return -EINVAL;
+	void *state = current_state();
+	bool holds = state && state == thread_state &&
+		     rmr_sys(__NR_gettid) == __atomic_load_n(&rmr_agent.worker, __ATOMIC_RELAXED);
+	void *saved = holds ? PY(PyEval_SaveThread)() : 0;
+	int result = send_pieces(stream, bytes, size);
+	if (saved)
+		PY(PyEval_RestoreThread)(saved);
+	return result;
 }
 
 static int host_interrupted(const struct remora_host *host)
@@ -80,7 +105,9 @@ static void run_loaded(void *library, const struct rmr_job_text *text, uint32_t 
 	for (uint32_t i = 0; i < argc; i++)
 		argv[i + 1] = argv[i] + strlen(argv[i]) + 1;
 	argv[argc + 1] = 0;
+	uint64_t mask = rmr_agent_unblock(rmr_agent.job.signal_mask);
 	done->value = payload(&host, (int)argc + 1, argv);
+	rmr_agent_block(mask);
 	done->outcome = done->value ? RMR_OUTCOME_EXIT : RMR_OUTCOME_OK;
 }
 
@@ -101,6 +128,7 @@ void rmr_library_run(const struct rmr_job *job, struct rmr_done *done)
 	if (!rmr_agent_enter(job->interpreter, &gil, done))
 		return;
 	number = job->frame.number;
+	thread_state = PY(PyThreadState_Get)();
 	path_of(rmr_agent.job_fd, path);
 	void *library = open(path, RTLD_NOW);
 	if (library) {

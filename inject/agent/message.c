@@ -3,6 +3,7 @@
 
 #include "payloads/freestanding.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 // Room for one descriptor.
@@ -10,6 +11,15 @@ union control {
 	struct cmsghdr head;
 	char bytes[CMSG_SPACE(sizeof(int))];
 };
+
+int rmr_message_above_standard(int fd)
+{
+	if (fd < 0 || fd > 2)
+		return fd;
+	long copy = rmr_sys(__NR_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+	rmr_sys(__NR_close, fd);
+	return rmr_sys_failed(copy) ? -1 : (int)copy;
+}
 
 bool rmr_message_send(int channel, const void *frame, size_t size, int fd)
 {
@@ -41,5 +51,6 @@ size_t rmr_message_receive(int channel, void *frame, size_t room, int *fd_ret)
 	if (message.msg_controllen >= CMSG_LEN(sizeof(int)) &&
 		control.head.cmsg_level == SOL_SOCKET && control.head.cmsg_type == SCM_RIGHTS)
 		memcpy(fd_ret, CMSG_DATA(&control.head), sizeof(*fd_ret));
+	*fd_ret = rmr_message_above_standard(*fd_ret);
 	return (size_t)size;
 }

@@ -6,6 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/**
+ * @p fd, or its copy above 2 (then @p fd is closed): where the program has closed its standard
+ * descriptors, what it writes there must go on failing. -1 if there is no room in the table.
+ */
+int rmr_message_above_standard(int fd);
+
 /** Sends one frame with @p fd; false when the other side is gone. Never raises SIGPIPE. */
 bool rmr_message_send(int channel, const void *frame, size_t size, int fd);
 

@@ -30,13 +30,15 @@ class Stream:
     def __init__(self, original, head):
         self._original = original
         self._head = head
-        self._thread = _thread.get_ident()
+        self._owner = (posix.getpid(), _thread.get_ident())
         self._descriptor = descriptor
+        self._get_pid = posix.getpid
         self._get_ident = _thread.get_ident
         self._write = posix.write
 
     def _is_ours(self):
-        return self._get_ident() == self._thread
+        # The process too: a forked child has the stream, and gives the thread's ident out again.
+        return self._owner == (self._get_pid(), self._get_ident())
 
     def write(self, text):
         if not self._is_ours():
@@ -165,6 +167,9 @@ def execute():
             saved[1].write(format_exception(failure))
         except OSError:
             pass  # remora is gone
+        finally:
+            # Its traceback leads to this frame: without this cut it waits for a collection.
+            failure = None
 
 
 def end():
@@ -173,7 +178,7 @@ def end():
     if saved is not None:
         put_back("stdout", saved[0])
         put_back("stderr", saved[1])
-        saved[0]._thread = saved[1]._thread = None
+        saved[0]._owner = saved[1]._owner = None
         now = count_holders()
         kept = now[0] >= holders[0] or now[1] >= holders[1]
     known = threads_known()
