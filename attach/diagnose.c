@@ -80,7 +80,7 @@ static bool is_same_user(const struct facts *facts)
 
 static struct rmr_error *refuse(const struct facts *facts, const char *why, const char *hint)
 {
-	struct rmr_error *err = rmr_error_create(RMR_E_PERMISSION, EPERM,
+	struct rmr_error *err = rmr_error_create(RMR_E_PERMISSION, 0,
 						 "cannot attach to process %d: %s", (int)facts->pid, why);
 
 	return rmr_error_hint(err, "%s", hint);
