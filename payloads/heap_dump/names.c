@@ -117,6 +117,8 @@ static void add_type(struct rmr_heap_dump *w, const struct rmr_type_info *info, 
 	if (is_static) {
 		if (rt->minor >= 12 && !rmr_at(rt, object, RMR_TYPE_DICT))
 			rmr_names_add(w, rmr_types_dict(w, object), dict_name, false);
+		rmr_names_add(w, rmr_types_subclasses(w, object),
+			(struct rmr_name){0, RMR_STYLE_NULL, true}, false);
 		return;
 	}
 	uint64_t keys = rmr_at(rt, object, rt->layout->ht_name + 24);

@@ -40,6 +40,12 @@ static uint64_t descriptor_call(struct rmr_heap_dump *w, uint64_t method)
 	return rmr_word(def, 8);
 }
 
+static bool is_c_method(struct rmr_heap_dump *w, uint64_t method)
+{
+	return rmr_is_readable(w, method) &&
+		rmr_type_of(&w->rt, method) == (uintptr_t)w->api.PyMethodDescr_Type;
+}
+
 void rmr_sizes_find_rule(struct rmr_heap_dump *w, struct rmr_type_info *info)
 {
 	const struct rmr_runtime *rt = &w->rt;
@@ -63,11 +69,13 @@ void rmr_sizes_find_rule(struct rmr_heap_dump *w, struct rmr_type_info *info)
 			info->sizeof_call = descriptor_call(w, method);
 			// A method written in Python is never called: what it adds is not known,
 			// the rule of the next class is.
-			if (!info->sizeof_call) {
+			if (!info->sizeof_call && !is_c_method(w, method)) {
 				is_python = true;
 				continue;
 			}
-			info->size_rule = RMR_SIZE_CALL;
+			// ctypes' types from 3.13 on: a C method with another calling convention,
+			// which adds a little to tp_basicsize.
+			info->size_rule = info->sizeof_call ? RMR_SIZE_CALL : RMR_SIZE_GUESS;
 		}
 		break;
 	}
@@ -229,11 +237,11 @@ static uint64_t size_frame(struct rmr_heap_dump *w, const struct rmr_type_info *
 	const struct rmr_layout *layout = w->rt.layout;
 	uint64_t slots = code_slots(w, rmr_frames_code(w, info, object));
 
-	if (w->rt.minor <= 10) // One item of f_localsplus is in the struct.
-		return (uint64_t)layout->frame_object_size + w->rt.header + 8 * slots - 8;
-	// offsetof(PyFrameObject, _f_frame_data) is the size without the one interpreter frame.
-	return (uint64_t)layout->frame_object_size + w->rt.header +
-		(uint64_t)layout->frame_locals + 8 * slots;
+	// The struct ends with one item: of f_localsplus up to 3.10, of _f_frame_data after.
+	uint64_t fixed = (uint64_t)layout->frame_object_size + w->rt.header - 8;
+	if (w->rt.minor <= 10)
+		return fixed + 8 * slots;
+	return fixed + (uint64_t)layout->frame_locals + 8 * slots;
 }
 
 static uint64_t size_generator(struct rmr_heap_dump *w, const struct rmr_type_info *info,

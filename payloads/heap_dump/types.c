@@ -6,7 +6,8 @@ enum { FIRST_TYPES = 4096, MEMBER_SIZE = 40, MAX_FIELDS = 1024, MAX_BASES = 256 
 
 // ---- dicts and names of types ----
 
-uint64_t rmr_types_static_dict(struct rmr_heap_dump *w, uint64_t interp, uint64_t type)
+// A word of the type's entry in the interpreter's table of static types, or 0.
+static uint64_t static_word(struct rmr_heap_dump *w, uint64_t interp, uint64_t type, int32_t offset)
 {
 	const struct rmr_runtime *rt = &w->rt;
 	uint64_t stride = (uint64_t)rt->layout->static_stride;
@@ -21,9 +22,28 @@ uint64_t rmr_types_static_dict(struct rmr_heap_dump *w, uint64_t interp, uint64_
 			continue;
 		uint64_t entry = interp + (uint64_t)tables[i] + index * stride;
 		if (rmr_word(entry, 0) == type)
-			return rmr_word(entry, rt->layout->static_dict);
+			return rmr_word(entry, offset);
 	}
 	return 0;
+}
+
+static uint64_t static_any(struct rmr_heap_dump *w, uint64_t type, int32_t offset)
+{
+	uint64_t interp = (uintptr_t)((void *(*)(void))w->api.PyInterpreterState_Head)();
+	uint64_t word = 0;
+
+	// The main interpreter is the last of the list.
+	for (; interp; interp = (uintptr_t)((void *(*)(void *))w->api.PyInterpreterState_Next)(
+				(void *)interp)) {
+		uint64_t here = static_word(w, interp, type, offset);
+		word = here ? here : word;
+	}
+	return word && rmr_is_readable(w, word) ? word : 0;
+}
+
+uint64_t rmr_types_subclasses(struct rmr_heap_dump *w, uint64_t type)
+{
+	return w->rt.minor < 12 ? 0 : static_any(w, type, w->rt.layout->static_dict + 8);
 }
 
 uint64_t rmr_types_dict(struct rmr_heap_dump *w, uint64_t type)
@@ -31,12 +51,8 @@ uint64_t rmr_types_dict(struct rmr_heap_dump *w, uint64_t type)
 	uint64_t dict = rmr_at(&w->rt, type, RMR_TYPE_DICT);
 	uint64_t flags = rmr_at(&w->rt, type, RMR_TYPE_FLAGS);
 
-	if (w->rt.minor >= 12 && !dict && (flags & RMR_TPFLAG_STATIC_BUILTIN)) {
-		uint64_t interp = (uintptr_t)((void *(*)(void))w->api.PyInterpreterState_Head)();
-		for (; interp && !dict; interp = (uintptr_t)((void *(*)(void *))
-					w->api.PyInterpreterState_Next)((void *)interp))
-			dict = rmr_types_static_dict(w, interp, type);
-	}
+	if (w->rt.minor >= 12 && !dict && (flags & RMR_TPFLAG_STATIC_BUILTIN))
+		return static_any(w, type, w->rt.layout->static_dict);
 	return dict && rmr_is_readable(w, dict) ? dict : 0;
 }
 

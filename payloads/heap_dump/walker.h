@@ -290,8 +290,8 @@ static inline struct rmr_type_info *rmr_types_get(struct rmr_heap_dump *w, uint6
 bool rmr_types_init(struct rmr_heap_dump *w);
 /** tp_dict, also of a static type of 3.12 or later (then the main interpreter's). */
 uint64_t rmr_types_dict(struct rmr_heap_dump *w, uint64_t type);
-/** tp_dict of a static type in @p interp's table, or 0. */
-uint64_t rmr_types_static_dict(struct rmr_heap_dump *w, uint64_t interp, uint64_t type);
+/** The dict of subclasses of a static type of 3.12 or later, or 0. */
+uint64_t rmr_types_subclasses(struct rmr_heap_dump *w, uint64_t type);
 struct rmr_span rmr_types_name(struct rmr_heap_dump *w, uint64_t type);
 struct rmr_span rmr_types_module(struct rmr_heap_dump *w, uint64_t type);
 /** True if the collector may visit the object. */

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""compare.py DRIVER READER FILE: dumps a varied heap of this interpreter and compares every object
+with Python's own answer. Prints differences, ends with 0 if there are none."""
+import array
+import gc
+import json
+import os
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import varied
+import walker
+
+SIZER = varied.Sizer
+
+
+def closure(roots):
+    """Every object that gc.get_referents leads to, once."""
+    seen, todo, found = set(map(id, roots)), list(roots), []
+    while todo:
+        o = todo.pop()
+        found.append(o)
+        for child in gc.get_referents(o):
+            if id(child) not in seen:
+                seen.add(id(child))
+                todo.append(child)
+    return found
+
+
+class Facts(object):
+    """What Python says of each object, in flat arrays, so that the facts are no objects."""
+
+    def __init__(self):
+        self.size = array.array("q")
+        self.len = array.array("q")
+        self.rc = array.array("Q")
+        self.address = array.array("Q")
+        self.starts = array.array("Q", [0])
+        self.refs = array.array("Q")
+
+    def collect(self, objects):
+        getsizeof, getrefcount, get_referents = sys.getsizeof, sys.getrefcount, gc.get_referents
+        for o in objects:
+            self.address.append(id(o))
+            self.rc.append(getrefcount(o))
+            try:
+                self.size.append(getsizeof(o) if type(o) is not SIZER else -1)
+            except Exception:
+                self.size.append(-1)
+            n = length(o)
+            self.len.append(-1 if n is None else n)
+            for child in get_referents(o):
+                self.refs.append(id(child))
+                child = None  # or the next object would have one more reference
+            self.starts.append(len(self.refs))
+
+
+def length(o):
+    for cls in (str, bytes, bytearray, tuple, list, dict, set, frozenset):
+        if isinstance(o, cls):
+            return cls.__len__(o)
+    return None
+
+
+def value(o):
+    """What the dump should hold: a JSON value, or KeyError for none."""
+    cls = type(o)
+    if cls is float:
+        return repr(o) if o != o or o in (float("inf"), float("-inf")) else o
+    if cls is int:
+        if o.bit_length() > 360:
+            raise KeyError
+        return o
+    if cls is str:
+        return o[:100]
+    if cls is bytes:
+        return o[:100].decode("latin-1")
+    if o is None or cls is bool:
+        return o
+    raise KeyError
+
+
+class Comparison(object):
+    def __init__(self):
+        self.count = {}
+        self.sample = {}
+
+    def differs(self, what, o, expected, got):
+        key = (what, type(o).__module__ + "." + type(o).__name__)
+        self.count[key] = self.count.get(key, 0) + 1
+        self.sample.setdefault(key, (hex(id(o)), str(expected)[:150], str(got)[:150]))
+
+
+def load(path):
+    objects, shapes, roots, ends = {}, {}, [], []
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            o = json.loads(line)
+            if "address" in o:
+                assert o["address"] not in objects, "twice: %r" % o
+                objects[o["address"]] = o
+            elif "shape" in o:
+                shapes[o["shape"]] = o["names"]
+            elif "root" in o:
+                roots.append(o)
+            elif "end" in o:
+                ends.append(o)
+    assert len(ends) == 1 and ends[0]["objects"] == len(objects), ends
+    assert ends[0]["partial"] is None, ends
+    return objects, shapes, roots, ends[0]
+
+
+def compare(objects, facts, dump, skip):
+    result = Comparison()
+    for i, o in enumerate(objects):
+        if id(o) in skip:
+            continue
+        d = dump.get(id(o))
+        if d is None:
+            result.differs("missing", o, "in the dump", None)
+            continue
+        refs = list(facts.refs[facts.starts[i]:facts.starts[i + 1]])
+        if refs != d["refs"]:
+            result.differs("refs", o, refs[:8], d["refs"][:8])
+        if d["type"] != type(o).__name__:
+            result.differs("type", o, type(o).__name__, d["type"])
+        if d["class"] != id(type(o)):
+            result.differs("class", o, id(type(o)), d["class"])
+        if facts.size[i] >= 0 and facts.size[i] != d["size"]:
+            if "approximate" in d.get("flags", ()):
+                result.differs("approximate", o, facts.size[i], d["size"])
+            else:
+                result.differs("size", o, facts.size[i], d["size"])
+        if facts.len[i] >= 0 and d.get("len") != facts.len[i]:
+            result.differs("len", o, facts.len[i], d.get("len"))
+        try:
+            expected = value(o)
+            if d.get("value", KeyError) != expected and expected == expected:
+                result.differs("value", o, repr(expected), repr(d.get("value")))
+        except KeyError:
+            if "value" in d:
+                result.differs("value", o, "none", d["value"])
+        tracked = gc.is_tracked(o)
+        if tracked == ("untracked" in d.get("flags", ())) and tracked:
+            result.differs("tracked", o, tracked, d.get("flags"))
+    # The harness's own list, loop variable and argument hold each object, too.
+    extra = {}
+    for i, o in enumerate(objects):
+        if id(o) in dump:
+            n = facts.rc[i] - dump[id(o)]["rc"]
+            extra[n] = extra.get(n, 0) + 1
+    base = max(extra, key=extra.get)
+    for i, o in enumerate(objects):
+        d = dump.get(id(o))
+        if d and id(o) not in skip and not isinstance(o, (type, str, int)) and \
+                "immortal" not in d.get("flags", ()) and d["rc"] != facts.rc[i] - base and \
+                d["rc"] < 10000:
+            result.differs("rc", o, facts.rc[i] - base, d["rc"])
+    return result
+
+
+def check_refs(dump, result):
+    """Every class is described, every edge leads to an object of the dump."""
+    for d in dump.values():
+        if d["class"] not in dump:
+            result.differs("class is absent", d, d["type"], d["class"])
+        for key in ("refs", "hidden", "keys"):
+            for child in d.get(key, ()):
+                if child not in dump:
+                    result.differs("reference to no object", d, d["type"], key)
+
+
+def explained(dump, roots):
+    """Completeness: the sum of min(references found, rc) / the sum of rc, and what is missing."""
+    found = {}
+    for d in list(dump.values()) + roots:
+        for key in ("refs", "hidden", "keys"):
+            for child in d.get(key, ()):
+                found[child] = found.get(child, 0) + 1
+    total = have = over = 0
+    missing = {}
+    for address, d in dump.items():
+        if "immortal" in d.get("flags", ()) or d["rc"] > 100000000:
+            continue
+        n = found.get(address, 0)
+        total += d["rc"]
+        have += min(n, d["rc"])
+        over += n > d["rc"]
+        if n < d["rc"]:
+            missing[d["type"]] = missing.get(d["type"], 0) + d["rc"] - n
+    worst = sorted(missing.items(), key=lambda item: -item[1])[:12]
+    return have / total, over, worst
+
+
+def main():
+    driver, reader, path = sys.argv[1:4]
+    w = walker.Walker(driver, reader)
+    varied.build()
+    fd, process = w.start(path)
+    arguments = w.arguments(fd)
+    call = w.lib.rmr_test_dump
+    facts = Facts()
+    gc.collect()
+    gc.disable()
+    objects = closure(gc.get_objects() + [sys.modules])
+    # The tools of this comparison change while it runs.
+    skip = set(map(id, [objects, facts, facts.__dict__, sys._getframe(), facts.size, facts.rc, facts.len,
+                        facts.address, facts.starts, facts.refs, varied.KEEP, locals()]))
+    skip.update(id(o) for o in objects if type(o) is type(sys._getframe()) and
+                o.f_code in (main.__code__, Facts.collect.__code__, closure.__code__))
+    facts.collect(objects)
+    status = call(*arguments)
+    out = process.communicate()[0].decode()
+    if status or process.returncode:
+        print("status %d, reader %d: %s" % (status, process.returncode, out))
+        return 1
+    dump, shapes, roots, end = load(path)
+    result = compare(objects, facts, dump, skip)
+    check_refs(dump, result)
+    share, over, worst = explained(dump, roots)
+    bad = 0
+    for key, n in sorted(result.count.items(), key=lambda item: -item[1]):
+        print("%6d %-10s %-40s %s" % ((n,) + key + (result.sample[key],)))
+        bad += n if key[0] not in ("approximate", "rc") else 0
+    print("%s: %d objects compared of %d, %d in the dump, pause %d us, %s explained %.4f, over %d" % (
+        sys.version.split()[0], len(objects) - len(skip), len(objects), len(dump),
+        w.lib.rmr_test_pause(), "%.3f s" % (end["walk_ms"] / 1e3), share, over))
+    print("   unexplained: %s" % worst)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)
