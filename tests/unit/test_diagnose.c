@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Each rule by which the kernel may refuse, on a forged /proc. */
+#include "attach/diagnose.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char root[64];
+
+static void put(const char *path, const char *text)
+{
+	char full[512];
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = 0;
+		mkdir(full, 0700);
+		*slash = '/';
+	}
+	FILE *file = fopen(full, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+/* A status file of @p uid, whose capabilities are @p caps. */
+static void put_status(const char *who, const char *name, unsigned uid, const char *caps,
+		       const char *more)
+{
+	char path[64], text[512];
+
+	snprintf(path, sizeof(path), "/%s/status", who);
+	snprintf(text, sizeof(text),
+		 "Name:\t%s\nState:\tS (sleeping)\nTgid:\t7\nUid:\t%u\t%u\t%u\t%u\n"
+		 "Gid:\t%u\t%u\t%u\t%u\nCapPrm:\t%s\nCapEff:\t%s\n%s",
+		 name, uid, uid, uid, uid, uid, uid, uid, uid, caps, caps, more);
+	put(path, text);
+}
+
+static void make_root(void)
+{
+	strcpy(root, "/tmp/remora-diagnose-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(root));
+}
+
+static void remove_root(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -r '%s'", root);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void put_namespace(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/self/ns", root);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	strcat(path, "/user");
+	ck_assert_int_eq(symlink(name, path), 0);
+}
+
+#define NO_CAPS "0000000000000000"
+#define PTRACE_CAP "0000000000080000"
+
+/* The forged /proc/7 belongs to whoever runs this test: that is what a dumpable process looks like. */
+static const struct {
+	const char *name;
+	unsigned target_uid; /* 0 = whoever runs this */
+	unsigned self_uid;
+	const char *target_caps;
+	const char *self_caps;
+	const char *yama;     /* NULL = not in the kernel */
+	const char *user_ns;  /* NULL = the initial one */
+	const char *self_more;
+	enum rmr_diagnose_step step;
+	const char *message; /* a part of it */
+	const char *hint;
+} rules[] = {
+	{"other user", 4000000001, 4000000002, NO_CAPS, NO_CAPS, NULL, NULL, "", RMR_DIAGNOSE_READ,
+	 "it runs as another user (uid 4000000001), remora as uid 4000000002", "as root"},
+	{"root without capability", 4000000001, 0, NO_CAPS, NO_CAPS, NULL, NULL, "",
+	 RMR_DIAGNOSE_READ, "uid 4000000001", "CAP_SYS_PTRACE"},
+	{"not dumpable", 4000000002, 4000000002, NO_CAPS, NO_CAPS, NULL, NULL, "",
+	 RMR_DIAGNOSE_READ, "not dumpable", "as root"},
+	{"capabilities", 0, 0, PTRACE_CAP, NO_CAPS, NULL, NULL, "", RMR_DIAGNOSE_READ,
+	 "capabilities that remora lacks", "CAP_SYS_PTRACE"},
+	{"yama 1", 0, 0, NO_CAPS, NO_CAPS, "1\n", NULL, "", RMR_DIAGNOSE_READ,
+	 "kernel.yama.ptrace_scope is 1", "sysctl kernel.yama.ptrace_scope=0"},
+	{"yama 2", 0, 0, NO_CAPS, NO_CAPS, "2\n", NULL, "", RMR_DIAGNOSE_TRACE,
+	 "kernel.yama.ptrace_scope is 2", "sysctl"},
+	{"yama 3, capable", 0, 0, NO_CAPS, PTRACE_CAP, "3\n", NULL, "", RMR_DIAGNOSE_READ,
+	 "kernel.yama.ptrace_scope is 3", "next boot"},
+	{"yama 0", 0, 0, NO_CAPS, NO_CAPS, "0\n", NULL, "", RMR_DIAGNOSE_READ, "security module",
+	 "dmesg"},
+	{"user namespace", 0, 0, NO_CAPS, PTRACE_CAP, NULL, "user:[4026532999]", "",
+	 RMR_DIAGNOSE_READ, "outside remora's user namespace", "outside the container"},
+	{"user namespace, no capability", 0, 0, NO_CAPS, NO_CAPS, NULL, "user:[4026532999]", "",
+	 RMR_DIAGNOSE_READ, "user namespace", "outside the container"},
+	{"own seccomp filter", 0, 0, NO_CAPS, PTRACE_CAP, NULL, NULL, "Seccomp:\t2\n",
+	 RMR_DIAGNOSE_TRACE, "seccomp filter forbids ptrace to remora", "seccomp=unconfined"},
+	{"own seccomp filter, but it cannot be read", 0, 0, NO_CAPS, PTRACE_CAP, NULL, NULL,
+	 "Seccomp:\t2\n", RMR_DIAGNOSE_READ, "security module", "dmesg"},
+	{"security module", 0, 0, NO_CAPS, PTRACE_CAP, "1\n", "user:[4026531837]", "",
+	 RMR_DIAGNOSE_READ, "security module", "dmesg"},
+};
+
+START_TEST(test_rule)
+{
+	unsigned own = getuid();
+	unsigned target = rules[_i].target_uid ? rules[_i].target_uid : own;
+	unsigned self = rules[_i].self_uid ? rules[_i].self_uid : 0;
+
+	if (!rules[_i].target_uid)
+		self = own;
+	put_status("7", "python3", target, rules[_i].target_caps, "");
+	put_status("self", "remora", self, rules[_i].self_caps, rules[_i].self_more);
+	if (rules[_i].yama)
+		put("/sys/kernel/yama/ptrace_scope", rules[_i].yama);
+	if (rules[_i].user_ns)
+		put_namespace(rules[_i].user_ns);
+	struct rmr_error *err = rmr_diagnose_attach(root, 7, rules[_i].step, EPERM);
+	ck_assert_int_eq(err->code, RMR_E_PERMISSION);
+	ck_assert_msg(strstr(err->message, rules[_i].message) != NULL, "%s: %s", rules[_i].name,
+		      err->message);
+	ck_assert_ptr_nonnull(strstr(err->message, "process 7"));
+	ck_assert_ptr_null(strchr(err->message, '\n'));
+	ck_assert_msg(strstr(err->hint, rules[_i].hint) != NULL, "%s: %s", rules[_i].name, err->hint);
+	rmr_error_destroy(err);
+}
+END_TEST
+
+START_TEST(test_traced)
+{
+	put_status("7", "python3", getuid(), NO_CAPS, "TracerPid:\t12\n");
+	put_status("12", "gdb", getuid(), NO_CAPS, "");
+	put_status("self", "remora", getuid(), PTRACE_CAP, "");
+	struct rmr_error *err = rmr_diagnose_attach(root, 7, RMR_DIAGNOSE_TRACE, EPERM);
+	ck_assert_int_eq(err->code, RMR_E_TRACED);
+	ck_assert_str_eq(err->message, "process 7 is already traced by process 12 (gdb)");
+	ck_assert_ptr_nonnull(err->hint);
+	rmr_error_destroy(err);
+}
+END_TEST
+
+START_TEST(test_gone)
+{
+	struct rmr_error *err = rmr_diagnose_attach(root, 7, RMR_DIAGNOSE_READ, EACCES);
+
+	ck_assert_int_eq(err->code, RMR_E_GONE);
+	rmr_error_destroy(err);
+	put_status("7", "python3", getuid(), NO_CAPS, "");
+	err = rmr_diagnose_attach(root, 7, RMR_DIAGNOSE_TRACE, ESRCH);
+	ck_assert_int_eq(err->code, RMR_E_GONE);
+	rmr_error_destroy(err);
+	err = rmr_diagnose_attach(root, 7, RMR_DIAGNOSE_READ, EMFILE);
+	ck_assert_int_eq(err->code, RMR_E_OS);
+	rmr_error_destroy(err);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("diagnose");
+	TCase *tcase = tcase_create("diagnose");
+
+	tcase_add_checked_fixture(tcase, make_root, remove_root);
+	tcase_add_loop_test(tcase, test_rule, 0, sizeof(rules) / sizeof(rules[0]));
+	tcase_add_test(tcase, test_traced);
+	tcase_add_test(tcase, test_gone);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
