@@ -53,8 +53,9 @@ static struct rmr_error *receive(struct rmr_channel *channel, enum rmr_channel_e
 {
 	struct iovec part = {channel->frame, sizeof(channel->frame)};
 	union control control = {.bytes = {0}};
+	// Not sizeof(control), which its padding would let hold a second one.
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-		.msg_controllen = sizeof(control)};
+		.msg_controllen = CMSG_LEN(sizeof(int))};
 
 	ssize_t size = recvmsg(channel->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (size == 0 || (size < 0 && errno == ECONNRESET)) {

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +51,15 @@ static struct rmr_error *target_gone(struct rmr_session *session)
 		rmr_target_pid(session->target));
 }
 
+/** The target's text goes to a terminal: no control characters. */
+static void make_harmless(char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+	}
+}
+
 /** A frame of the job; *ended_ret says that the wait is over. */
 static struct rmr_error *handle_frame(struct rmr_session *session, struct wait *wait,
 	bool *ended_ret)
@@ -74,13 +84,14 @@ static struct rmr_error *handle_frame(struct rmr_session *session, struct wait *
 			channel->size - sizeof(*frame));
 	case RMR_FRAME_TWIN:
 		*ended_ret = wait->stop_at_twin && channel->frame_fd >= 0 &&
-			     channel->size == sizeof(struct rmr_twin_hello);
+			     channel->size == sizeof(*frame);
 		return NULL;
 	case RMR_FRAME_DONE:
 		if (channel->size != sizeof(wait->done))
 			break;
 		memcpy(&wait->done, frame, sizeof(wait->done));
 		wait->done.text[sizeof(wait->done.text) - 1] = 0;
+		make_harmless(wait->done.text);
 		session->job_runs = false;
 		if (wait->done.wait_gil_ns > session->cost.gil_wait_ns)
 			session->cost.gil_wait_ns = wait->done.wait_gil_ns;
@@ -347,17 +358,37 @@ struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_
 	return NULL;
 }
 
-/** The first that the kernel ends when memory runs out is the twin; and before that, the watch. */
-static void guard_twin(struct rmr_session *session, pid_t inner,
-	const struct rmr_headroom *headroom)
+/**
+ * The twin's pid, from the kernel: who made the socket that came. What the target says of it is not
+ * asked, or it could make remora end any process. 0 if it is no child of the target.
+ */
+static pid_t twin_pid(const struct rmr_session *session)
 {
-	pid_t outer;
-	char path[64];
-	struct rmr_error *err = rmr_target_outer_pid(session->target, inner, &outer);
+	struct ucred made_by;
+	socklen_t size = sizeof(made_by);
+	char path[64], line[256];
+	int parent = 0;
 
-	if (err) {
-		rmr_log("twin %d: %s", inner, err->message);
-		rmr_error_destroy(err);
+	if (getsockopt(session->twin_fd, SOL_SOCKET, SO_PEERCRED, &made_by, &size) < 0 ||
+		made_by.pid <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)made_by.pid);
+	_rmr_fclose_ FILE *file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "PPid: %d", &parent) == 1)
+			break;
+	}
+	return parent == rmr_target_pid(session->target) ? made_by.pid : 0;
+}
+
+/** The first that the kernel ends when memory runs out is the twin; and before that, the watch. */
+static void guard_twin(struct rmr_session *session, const struct rmr_headroom *headroom)
+{
+	pid_t outer = twin_pid(session);
+	char path[64];
+
+	if (!outer) {
+		rmr_log("the twin's pid is not known");
 		return;
 	}
 	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", outer);
@@ -402,7 +433,7 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 	if (!session->job_runs)
 		return rmr_error_create(RMR_E_PROTOCOL, 0, "the dump ended before it began");
 	session->twin_fd = rmr_take_fd(session->channel.frame_fd);
-	guard_twin(session, ((struct rmr_twin_hello *)session->channel.frame)->pid, &headroom);
+	guard_twin(session, &headroom);
 	struct rmr_channel to_twin = {.fd = session->twin_fd};
 	struct rmr_frame go = {.type = RMR_FRAME_GO, .number = session->number};
 	err = rmr_channel_send(&to_twin, &go, sizeof(go), ring_fd, 1000);

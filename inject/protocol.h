@@ -44,7 +44,7 @@ enum rmr_frame_type {
 	RMR_FRAME_STATUS,     /**< struct rmr_status */
 	RMR_FRAME_STDOUT,     /**< bytes that the job printed */
 	RMR_FRAME_STDERR,
-	RMR_FRAME_TWIN,       /**< struct rmr_twin_hello, with the twin's socket as descriptor */
+	RMR_FRAME_TWIN,       /**< no more than that, with the twin's socket as descriptor */
 	RMR_FRAME_DONE,       /**< struct rmr_done */
 	// remora -> twin, on the twin's own socket
 	RMR_FRAME_GO,         /**< the ring's descriptor */
@@ -110,12 +110,6 @@ struct rmr_status {
 	uint32_t phase;     /**< enum rmr_phase */
 	uint32_t reserved;
 	uint64_t since_ns;  /**< how long it has been in this phase */
-};
-
-struct rmr_twin_hello {
-	struct rmr_frame frame;
-	int32_t pid;        /**< in the target's PID namespace */
-	int32_t reserved;
 };
 
 /** How a job ended. */

@@ -114,12 +114,15 @@ static inline void rmr_ring_unmap(struct rmr_ring *ring)
  */
 static inline long rmr_ring_create(struct rmr_ring *ring, int *fd_ret)
 {
-	enum { CLOEXEC = 1 };
-	long fd = rmr_sys(__NR_memfd_create, "remora-ring", CLOEXEC);
+	enum { CLOEXEC = 1, ALLOW_SEALING = 2, ADD_SEALS = 1033, SEAL = 1, SHRINK = 2, GROW = 4 };
+	long fd = rmr_sys(__NR_memfd_create, "remora-ring", CLOEXEC | ALLOW_SEALING);
 
 	if (rmr_sys_failed(fd))
 		return fd;
 	long ret = rmr_sys(__NR_ftruncate, fd, RMR_RING_HEAD_SIZE + RMR_RING_CAPACITY);
+	// A producer that shortens the file could end the consumer by SIGBUS.
+	if (!rmr_sys_failed(ret))
+		ret = rmr_sys(__NR_fcntl, fd, ADD_SEALS, SEAL | SHRINK | GROW);
 	if (!rmr_sys_failed(ret))
 		ret = rmr_ring_map(ring, (int)fd);
 	if (rmr_sys_failed(ret)) {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "inject/agent/agent.h"
 
+#include <sys/stat.h>
+
+#define DATA_KEPT (256u << 10) // bytes of buffer that stay from job to job
+
 #define EXPORT __attribute__((visibility("default")))
 
 EXPORT struct rmr_agent_config rmr_agent_config = {.version_hex = 1};
@@ -35,10 +39,41 @@ void rmr_agent_phase(enum rmr_phase phase)
 	__atomic_store_n(&rmr_agent.phase, phase, __ATOMIC_RELEASE);
 }
 
+static uint64_t inode_of(int fd)
+{
+	struct stat st;
+
+	return rmr_sys_failed(rmr_sys(__NR_fstat, fd, &st)) ? 0 : st.st_ino;
+}
+
+bool rmr_agent_has_channel(void)
+{
+	return inode_of(rmr_agent.fd) == rmr_agent.inode;
+}
+
+bool rmr_agent_send_parts(const void *head, size_t head_size, const void *bytes, size_t size)
+{
+	struct iovec parts[2] = {{(void *)head, head_size}, {(void *)bytes, size}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+	return rmr_agent_has_channel() &&
+	       !rmr_sys_failed(rmr_sys_retry(__NR_sendmsg, rmr_agent.fd, &message, MSG_NOSIGNAL));
+}
+
 bool rmr_agent_send(const void *frame, size_t size)
 {
-	return !rmr_sys_failed(
-		rmr_sys_retry(__NR_sendto, rmr_agent.fd, frame, size, MSG_NOSIGNAL, 0, 0));
+	return rmr_agent_send_parts(frame, size, 0, 0);
+}
+
+void rmr_agent_lock_twin(void)
+{
+	while (__atomic_exchange_n(&rmr_agent.twin_lock, 1, __ATOMIC_ACQUIRE))
+		rmr_sys(__NR_sched_yield);
+}
+
+void rmr_agent_unlock_twin(void)
+{
+	__atomic_store_n(&rmr_agent.twin_lock, 0, __ATOMIC_RELEASE);
 }
 
 void rmr_agent_error(struct rmr_done *done, long error, const char *text)
@@ -210,6 +245,17 @@ static bool wait_for_job(void)
 	}
 }
 
+/** A large job's bytes are not kept for as long as the session lasts. */
+static void drop_data(void)
+{
+	rmr_agent.data_size = 0;
+	if (rmr_agent.data_room > DATA_KEPT) {
+		rmr_sys(__NR_munmap, rmr_agent.data, rmr_agent.data_room);
+		rmr_agent.data = 0;
+		rmr_agent.data_room = 0;
+	}
+}
+
 static void work(void)
 {
 	while (wait_for_job()) {
@@ -221,9 +267,8 @@ static void work(void)
 		if (rmr_agent.job_fd >= 0)
 			rmr_sys(__NR_close, rmr_agent.job_fd);
 		rmr_agent.job_fd = -1;
-		rmr_agent.data_size = 0;
+		drop_data();
 		rmr_agent_phase(RMR_PHASE_IDLE);
-		__atomic_store_n(&rmr_agent.cancelled, 0, __ATOMIC_RELEASE);
 		__atomic_store_n(&rmr_agent.job_ready, 0, __ATOMIC_RELEASE);
 		rmr_agent_ring();
 		rmr_agent_send(&done, sizeof(done));
@@ -261,6 +306,7 @@ EXPORT int rmr_agent_main(int fd, struct rmr_boot *boot, uint64_t image, uint64_
 
 	rmr_agent.fd = fd;
 	rmr_agent.worker = boot->tid;
+	rmr_agent.inode = inode_of(fd);
 	rmr_agent.image = image;
 	rmr_agent.image_size = image_size;
 	rmr_agent.libc = &boot->libc;
@@ -273,13 +319,15 @@ EXPORT int rmr_agent_main(int fd, struct rmr_boot *boot, uint64_t image, uint64_
 		struct rmr_done done = {.frame = {.type = RMR_FRAME_DONE}};
 		rmr_agent_error(&done, error, "cannot start the monitor thread");
 		rmr_agent_send(&done, sizeof(done));
-		return error;
+	} else {
+		work();
+		join(monitor, 0);
+		if (rmr_agent.interrupter_made)
+			join(rmr_agent.interrupter, 0);
 	}
-	work();
-	join(monitor, 0);
-	if (rmr_agent.interrupter_made)
-		join(rmr_agent.interrupter, 0);
 	if (rmr_agent.data)
 		rmr_sys(__NR_munmap, rmr_agent.data, rmr_agent.data_room);
-	return 0;
+	if (rmr_agent_has_channel())
+		rmr_sys(__NR_close, fd);
+	return error;
 }

@@ -35,6 +35,7 @@ typedef struct rmr_object rmr_object; /**< a PyObject; never looked into here */
 struct rmr_agent {
 	int fd;                    /**< the agent's end of the channel */
 	int32_t worker;            /**< tid of the worker */
+	uint64_t inode;            /**< of the channel */
 	uint64_t image, image_size;
 	const struct rmr_libc_api *libc;
 
@@ -50,7 +51,8 @@ struct rmr_agent {
 	uint32_t cancelled;        /**< the running job is to end */
 	uint32_t phase;            /**< enum rmr_phase */
 	uint64_t phase_start;      /**< monotonic ns */
-	int32_t twin;              /**< pid of the living twin, or 0 */
+	int32_t twin;              /**< pid of the living twin, or 0; under twin_lock */
+	uint32_t twin_lock;        /**< held for a system call at most */
 	uint32_t interrupter_busy; /**< an interrupter thread is under way */
 	unsigned long interrupter; /**< its pthread_t, to be joined if interrupter_made */
 	bool interrupter_made;
@@ -71,6 +73,13 @@ void rmr_agent_phase(enum rmr_phase phase);
 void rmr_agent_ring(void);
 /** Sends a frame; false when remora is gone. Never raises SIGPIPE. */
 bool rmr_agent_send(const void *frame, size_t size);
+/** The same in two parts, for a frame whose bytes lie elsewhere; the second may be empty. */
+bool rmr_agent_send_parts(const void *head, size_t head_size, const void *bytes, size_t size);
+/** True while our descriptor is our socket: a program may close all descriptors it did not open. */
+bool rmr_agent_has_channel(void);
+/** Locks out the other thread from looking at the twin's pid and using it. */
+void rmr_agent_lock_twin(void);
+void rmr_agent_unlock_twin(void);
 /** What rmr_agent_leave() needs to know. */
 struct rmr_gil {
 	int gil;     /**< of PyGILState_Ensure */

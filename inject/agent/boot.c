@@ -58,7 +58,8 @@ static int get_channel(const int *pair, struct rmr_hello *hello)
 	return -1;
 }
 
-static void serve(int fd, const struct rmr_hello *hello_in, struct rmr_boot *boot)
+/** Brings the agent in and runs it. False: it was not run, the channel is still to be closed. */
+static bool serve(int fd, const struct rmr_hello *hello_in, struct rmr_boot *boot)
 {
 	const struct rmr_hello hello = *hello_in;
 
@@ -68,20 +69,23 @@ static void serve(int fd, const struct rmr_hello *hello_in, struct rmr_boot *boo
 	struct rmr_mapped mapped = {.frame = {.type = RMR_FRAME_MAPPED}, .address = image};
 	rmr_sys_retry(__NR_sendto, fd, &mapped, sizeof(mapped), MSG_NOSIGNAL, 0, 0);
 	if (rmr_sys_failed(image))
-		return;
+		return false;
 	// A fork by the program while remora is here must not take the image along (but for the
 	// stacks in it: rmr_agent_inherit()).
 	rmr_sys(__NR_madvise, image, hello.image_size, MADV_DONTFORK);
 
 	struct rmr_start start;
+	bool ran = false;
 	if (receive(fd, RMR_FRAME_START, &start, sizeof(start), 0) &&
 		start.data_offset <= hello.image_size && start.entry_offset < hello.image_size &&
 		!rmr_sys_failed(rmr_sys(__NR_mprotect, image + (long)start.data_offset,
 			hello.image_size - start.data_offset, PROT_READ | PROT_WRITE))) {
 		agent_main *enter = (agent_main *)(image + (long)start.entry_offset);
 		enter(fd, boot, (uint64_t)image, hello.image_size);
+		ran = true;
 	}
 	rmr_sys(__NR_munmap, image, hello.image_size);
+	return ran;
 }
 
 /** All but the last act; returns the C library's munmap. */
@@ -111,10 +115,8 @@ __attribute__((used)) static void *boot(char *region)
 	}
 	struct rmr_hello hello;
 	int channel = get_channel(args->fd, &hello);
-	if (channel >= 0) {
-		serve(channel, &hello, args);
+	if (channel >= 0 && !serve(channel, &hello, args))
 		rmr_sys(__NR_close, channel);
-	}
 	return unmap;
 }
 

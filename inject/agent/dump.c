@@ -48,10 +48,9 @@ __attribute__((noreturn)) static void twin_main(const struct rmr_job *job, int p
 		rmr_sys(__NR_exit_group, status);
 	default_signals();
 
-	struct rmr_twin_hello hello = {
-		.frame = {.type = RMR_FRAME_TWIN, .number = job->frame.number},
-		.pid = (int32_t)rmr_sys(__NR_getpid),
-	};
+	// First room in the table: the program's may be full.
+	close_all_but(rmr_agent.fd);
+	struct rmr_frame hello = {.type = RMR_FRAME_TWIN, .number = job->frame.number};
 	if (rmr_sys_failed(rmr_sys(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) ||
 		!rmr_message_send(rmr_agent.fd, &hello, sizeof(hello), pair[1]))
 		rmr_sys(__NR_exit_group, status);
@@ -77,14 +76,19 @@ static void wait_for_twin(long twin, struct rmr_done *done)
 {
 	int status = 0;
 
-	__atomic_store_n(&rmr_agent.twin, (int32_t)twin, __ATOMIC_RELEASE);
+	rmr_agent_lock_twin();
+	rmr_agent.twin = (int32_t)twin;
+	rmr_agent_unlock_twin();
 	rmr_agent_phase(RMR_PHASE_TWIN);
-	if (__atomic_load_n(&rmr_agent.leaving, __ATOMIC_ACQUIRE))
+	if (__atomic_load_n(&rmr_agent.leaving, __ATOMIC_ACQUIRE) ||
+		__atomic_load_n(&rmr_agent.cancelled, __ATOMIC_ACQUIRE))
 		rmr_sys(__NR_kill, twin, SIGKILL);
-	// Not reaped at once: until the monitor has been told, the pid must stay ours.
+	// Not reaped at once: until the monitor cannot use the pid any more, it must stay the twin's.
 	siginfo_t info;
 	rmr_sys_retry(__NR_waitid, P_PID, twin, &info, WNOWAIT | __WALL | WEXITED, 0);
-	__atomic_store_n(&rmr_agent.twin, 0, __ATOMIC_RELEASE);
+	rmr_agent_lock_twin();
+	rmr_agent.twin = 0;
+	rmr_agent_unlock_twin();
 	rmr_sys_retry(__NR_wait4, twin, &status, __WALL, 0);
 	if ((status & 0x7f) != 0 || (status >> 8) == RMR_TWIN_EXIT_SETUP) {
 		done->outcome = RMR_OUTCOME_TWIN_DIED;

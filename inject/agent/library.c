@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 
 #define PIECE 60000 // bytes of output in a frame
+#define MOST_DOTS 64
 
 static uint32_t number;    // of the running job
 static void *thread_state; // of the thread that runs the payload
@@ -26,9 +27,7 @@ static int send_pieces(int stream, const char *bytes, size_t size)
 
 	while (size) {
 		size_t piece = size < PIECE ? size : PIECE;
-		struct iovec parts[2] = {{&head, sizeof(head)}, {(void *)bytes, piece}};
-		struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-		if (rmr_sys_failed(rmr_sys_retry(__NR_sendmsg, rmr_agent.fd, &message, MSG_NOSIGNAL)))
+		if (!rmr_agent_send_parts(&head, sizeof(head), bytes, piece))
 			return -EPIPE;
 		bytes += piece;
 		size -= piece;
@@ -69,20 +68,36 @@ static void fail(struct rmr_done *done)
 	done->outcome = RMR_OUTCOME_FAILED;
 }
 
+static char *add_text(char *at, const char *text)
+{
+	size_t size = strlen(text);
+
+	memcpy(at, text, size + 1);
+	return at + size;
+}
+
+static char *add_number(char *at, int number_left)
+{
+	char digits[12];
+	int n = sizeof(digits) - 1;
+
+	digits[n] = 0;
+	do
+		digits[--n] = (char)('0' + number_left % 10);
+	while (number_left /= 10);
+	return add_text(at, digits + n);
+}
+
+// A name that is new each time: the loader compares names before files, and an object that may not
+// be unloaded (-z nodelete) would be taken for the next one.
 static void path_of(int fd, char *path)
 {
-	static const char folder[] = "/proc/self/fd/";
-	char digits[12];
-	int n = 0;
-
-	memcpy(path, folder, sizeof(folder) - 1);
-	path += sizeof(folder) - 1;
-	do
-		digits[n++] = (char)('0' + fd % 10);
-	while (fd /= 10);
-	while (n)
-		*path++ = digits[--n];
-	*path = 0;
+	path = add_text(path, "/proc/self/task/");
+	path = add_number(path, rmr_agent.worker);
+	path = add_text(path, "/fd/");
+	for (uint32_t i = 0; i < number % MOST_DOTS; i++)
+		path = add_text(path, "./");
+	add_number(path, fd);
 }
 
 static void run_loaded(void *library, const struct rmr_job_text *text, uint32_t argc,
@@ -118,7 +133,7 @@ void rmr_library_run(const struct rmr_job *job, struct rmr_done *done)
 	void *(*open)(const char *, int) = (void *(*)(const char *, int))rmr_agent.libc->dlopen;
 	int (*close)(void *) = (int (*)(void *))rmr_agent.libc->dlclose;
 	struct rmr_job_text text;
-	char path[32];
+	char path[64 + 2 * MOST_DOTS];
 	struct rmr_gil gil;
 
 	if (!rmr_agent_job_text(job, &text) || job->argc > 256 || rmr_agent.job_fd < 0)

@@ -41,8 +41,9 @@ size_t rmr_message_receive(int channel, void *frame, size_t room, int *fd_ret)
 {
 	struct iovec part = {frame, room};
 	union control control = {.bytes = {0}};
+	// Not sizeof(control), which its padding would let hold a second one.
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-		.msg_controllen = sizeof(control)};
+		.msg_controllen = CMSG_LEN(sizeof(int))};
 
 	*fd_ret = -1;
 	long size = rmr_sys_retry(__NR_recvmsg, channel, &message, MSG_CMSG_CLOEXEC);

@@ -7,16 +7,15 @@ static char frame[RMR_FRAME_MAX] __attribute__((aligned(16)));
 
 // KeyboardInterrupt in the worker, raised by a thread of its own because that takes the GIL. The
 // flag in_python is read under the GIL, so the exception cannot hit anything but the payload.
-static void *interrupt(void *unused)
+static void *interrupt(void *job)
 {
-	(void)unused;
 	struct rmr_done done = {0};
 	struct rmr_gil gil;
 
 	if (rmr_agent_take(rmr_agent.job.interpreter, &gil, &done)) {
 		rmr_object *exception =
 			*(rmr_object **)rmr_agent_config.python.PyExc_KeyboardInterrupt;
-		if (rmr_agent.in_python)
+		if (rmr_agent.in_python && rmr_agent.job.frame.number == (uint32_t)(uintptr_t)job)
 			PY(PyThreadState_SetAsyncExc)(rmr_agent.ident, exception);
 		rmr_agent_leave(&gil);
 	}
@@ -43,7 +42,8 @@ static void start_interrupter(void)
 	rmr_agent.interrupter_busy = 1;
 	init(attr);
 	setstack(attr, rmr_agent_stacks[1], RMR_AGENT_STACK);
-	rmr_agent.interrupter_made = create(&rmr_agent.interrupter, attr, interrupt, 0) == 0;
+	rmr_agent.interrupter_made = create(&rmr_agent.interrupter, attr, interrupt,
+		(void *)(uintptr_t)rmr_agent.job.frame.number) == 0;
 	destroy(attr);
 	if (!rmr_agent.interrupter_made)
 		rmr_agent.interrupter_busy = 0;
@@ -56,10 +56,15 @@ static void stop_job(bool cancel)
 		return;
 	if (cancel)
 		__atomic_store_n(&rmr_agent.cancelled, 1, __ATOMIC_RELEASE);
-	int twin = __atomic_load_n(&rmr_agent.twin, __ATOMIC_ACQUIRE);
+	// Under the lock the twin has not been waited for: its pid is still its own.
+	rmr_agent_lock_twin();
+	int twin = rmr_agent.twin;
 	if (twin > 0)
 		rmr_sys(__NR_kill, twin, SIGKILL);
-	else if (__atomic_load_n(&rmr_agent.phase, __ATOMIC_ACQUIRE) == RMR_PHASE_RUNNING)
+	rmr_agent_unlock_twin();
+	if (twin > 0)
+		return;
+	if (__atomic_load_n(&rmr_agent.phase, __ATOMIC_ACQUIRE) == RMR_PHASE_RUNNING)
 		start_interrupter();
 }
 
@@ -96,6 +101,8 @@ static void post_job(int fd)
 	else if (job->data_size != rmr_agent.data_size)
 		rmr_agent_error(&done, ENOMEM, "the job's data did not arrive whole");
 	if (done.outcome != RMR_OUTCOME_OK) {
+		if (!__atomic_load_n(&rmr_agent.job_ready, __ATOMIC_ACQUIRE))
+			rmr_agent.data_size = 0;
 		if (fd >= 0)
 			rmr_sys(__NR_close, fd);
 		rmr_agent_send(&done, sizeof(done));
@@ -103,8 +110,30 @@ static void post_job(int fd)
 	}
 	rmr_agent.job = *job;
 	rmr_agent.job_fd = fd;
+	// Only here: what is cancelled is this job, never the next one.
+	__atomic_store_n(&rmr_agent.cancelled, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&rmr_agent.job_ready, 1, __ATOMIC_RELEASE);
 	rmr_agent_ring();
+}
+
+/** In 3.6 to 3.13 a thread that asks for the GIL of an interpreter that ends is ended itself. */
+static bool worker_is_gone(void)
+{
+	return rmr_sys(__NR_tgkill, rmr_sys(__NR_getpid), rmr_agent.worker, 0) == -ESRCH;
+}
+
+/** The worker's last word, and its part of leaving; the image has to stay. */
+static void speak_for_worker(void)
+{
+	struct rmr_done done = {
+		.frame = {.type = RMR_FRAME_DONE, .number = rmr_agent.job.frame.number},
+		.outcome = RMR_OUTCOME_NOT_READY,
+	};
+
+	rmr_agent.in_python = false;
+	rmr_agent_send(&done, sizeof(done));
+	if (rmr_agent_has_channel())
+		rmr_sys(__NR_close, rmr_agent.fd);
 }
 
 static void answer_ping(uint32_t number)
@@ -158,8 +187,12 @@ static bool handle_frame(void)
 void *rmr_monitor_main(void *unused)
 {
 	(void)unused;
-	while (handle_frame())
-		;
+	while (handle_frame()) {
+		if (worker_is_gone()) {
+			speak_for_worker();
+			return 0;
+		}
+	}
 	__atomic_store_n(&rmr_agent.leaving, 1, __ATOMIC_RELEASE);
 	rmr_agent_ring();
 	// A payload may catch KeyboardInterrupt: say it again until the job has ended.
@@ -168,6 +201,10 @@ void *rmr_monitor_main(void *unused)
 		uint32_t bell = __atomic_load_n(&rmr_agent.bell, __ATOMIC_ACQUIRE);
 		if (!__atomic_load_n(&rmr_agent.job_ready, __ATOMIC_ACQUIRE))
 			break;
+		if (worker_is_gone()) {
+			speak_for_worker();
+			return 0;
+		}
 		stop_job(true);
 		rmr_sys(__NR_futex, &rmr_agent.bell, FUTEX_WAIT_PRIVATE, bell, &pause, 0, 0);
 	}

@@ -48,6 +48,8 @@ static bool fill(rmr_object *dict, const struct rmr_job *job, const struct rmr_j
 	rmr_object *builtins = PY(PyEval_GetBuiltins)();
 	bool keep = job->flags & RMR_JOB_KEEP_NAMES;
 
+	if (keep && rmr_agent.names && rmr_agent.names_interpreter != job->interpreter)
+		return false; // one interpreter's objects must not get into another
 	if (keep && !rmr_agent.names) {
 		rmr_agent.names = PY(PyDict_New)();
 		rmr_agent.names_interpreter = job->interpreter;
@@ -154,8 +156,7 @@ void rmr_python_forget(void)
 
 	if (!rmr_agent.names)
 		return;
-	__atomic_store_n(&rmr_agent.cancelled, 0, __ATOMIC_RELEASE);
-	if (!rmr_agent_enter(rmr_agent.names_interpreter, &gil, &done))
+	if (!rmr_agent_take(rmr_agent.names_interpreter, &gil, &done))
 		return;
 	PY(Py_DecRef)(rmr_agent.names);
 	rmr_agent.names = 0;

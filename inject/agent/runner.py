@@ -11,6 +11,8 @@ import _thread
 
 OK, FAILED, EXIT, INTERRUPTED = 0, 1, 2, 3  # enum rmr_outcome
 PIECE = 60000  # bytes in a frame, below RMR_FRAME_MAX
+Module = type(sys)
+inode = posix.fstat(descriptor).st_ino
 
 outcome, status = INTERRUPTED, 0
 saved = None
@@ -18,75 +20,66 @@ holders = [0, 0]  # reference counts of the two streams while only sys and we ho
 kept = True  # somebody else holds a stream: then these globals must live on
 
 
-class Stream:
+def make_stream(original, head, _get_pid=posix.getpid, _get_ident=_thread.get_ident,
+                _write=posix.write, _fstat=posix.fstat):
     """Stands in for sys.stdout or sys.stderr while a payload runs.
 
-    What the payload's thread writes goes to remora, everything else where it went before. Pure
-    Python, and harmless when somebody keeps it.
+    What the payload's thread writes goes to remora, everything else where it went before. It is a
+    module object with functions: a class of our own would be a reference cycle, which waits for a
+    collection. Pure Python, and harmless when somebody keeps it.
     """
+    # The process too: a forked child has the stream, and gives the thread's ident out again.
+    state = [original, (_get_pid(), _get_ident())]
 
-    _remora = True
+    def is_ours():
+        return state[1] == (_get_pid(), _get_ident())
 
-    def __init__(self, original, head):
-        self._original = original
-        self._head = head
-        self._owner = (posix.getpid(), _thread.get_ident())
-        self._descriptor = descriptor
-        self._get_pid = posix.getpid
-        self._get_ident = _thread.get_ident
-        self._write = posix.write
+    def send(data):
+        if _fstat(descriptor).st_ino != inode:
+            raise OSError("the program has closed remora's channel")
+        for start in range(0, len(data), PIECE):
+            _write(descriptor, head + data[start:start + PIECE])
 
-    def _is_ours(self):
-        # The process too: a forked child has the stream, and gives the thread's ident out again.
-        return self._owner == (self._get_pid(), self._get_ident())
-
-    def write(self, text):
-        if not self._is_ours():
-            return len(text) if self._original is None else self._original.write(text)
+    def write(text):
+        if not is_ours():
+            return len(text) if state[0] is None else state[0].write(text)
         if not isinstance(text, str):
             raise TypeError("write() argument must be str, not " + type(text).__name__)
-        self._send(text.encode("utf-8", "backslashreplace"))
+        send(text.encode("utf-8", "backslashreplace"))
         return len(text)
 
-    def _send(self, data):
-        for start in range(0, len(data), 60000):
-            self._write(self._descriptor, self._head + data[start:start + 60000])
-
-    def writelines(self, lines):
+    def writelines(lines):
         for line in lines:
-            self.write(line)
+            write(line)
 
-    def flush(self):
-        if not self._is_ours() and self._original is not None:
-            self._original.flush()
+    def flush():
+        if not is_ours() and state[0] is not None:
+            state[0].flush()
 
-    @property
-    def buffer(self):
-        return Buffer(self) if self._is_ours() else self._original.buffer
+    def isatty():
+        return False if is_ours() or state[0] is None else state[0].isatty()
 
-    def isatty(self):
-        return False if self._is_ours() or self._original is None else self._original.isatty()
+    def fileno():
+        return state[0].fileno()
 
-    def __getattr__(self, name):
-        if self._original is None:
-            raise AttributeError(name)
-        return getattr(self._original, name)
-
-
-class Buffer:
-    """`buffer` of a Stream."""
-
-    def __init__(self, stream):
-        self._stream = stream
-
-    def write(self, data):
+    def write_bytes(data):
+        if not is_ours():
+            return state[0].buffer.write(data)
         data = bytes(data)
-        if self._stream._is_ours():
-            self._stream._send(data)
+        send(data)
         return len(data)
 
-    def flush(self):
-        pass
+    def other(name):
+        return getattr(state[0], name)
+
+    buffer, stream = Module("remora"), Module("remora")
+    buffer.__dict__.update(write=write_bytes, flush=flush, fileno=fileno)
+    stream.__dict__.update(remora_state=state, write=write, writelines=writelines, flush=flush,
+                           isatty=isatty, fileno=fileno, buffer=buffer, closed=False,
+                           encoding=getattr(original, "encoding", None) or "utf-8",
+                           errors=getattr(original, "errors", None) or "backslashreplace",
+                           __getattr__=other)  # from 3.7 on
+    return stream
 
 
 def threads_known():
@@ -98,18 +91,46 @@ def put_back(name, ours):
     """Takes our stream out of sys, from under the stream of another agent too."""
     stream = sys.__dict__.get(name)
     if stream is ours:
-        setattr(sys, name, ours._original)
-    while getattr(type(stream), "_remora", False):
+        setattr(sys, name, ours.remora_state[0])
+    while type(stream) is Module and "remora_state" in stream.__dict__:
         # The agent of a remora that was killed may leave after the next one has come.
-        if stream._original is ours:
-            stream._original = ours._original
-        stream = stream._original
+        if stream.remora_state[0] is ours:
+            stream.remora_state[0] = ours.remora_state[0]
+        stream = stream.remora_state[0]
+
+
+def repair_threading():
+    """Up to 3.12 the thread that imports threading first is taken for the main thread for good."""
+    threading = sys.modules.get("threading")
+    main = getattr(threading, "_main_thread", None)
+    ident = _thread.get_ident()
+    if had_threading or main is None or main.ident != ident:
+        return
+    # The oldest thread that runs Python is the last of them.
+    idents = [other for other in sys._current_frames() if other != ident]
+    if not idents:
+        return
+    with threading._active_limbo_lock:
+        threading._active.pop(ident, None)
+        threading._active[idents[-1]] = main
+        main._ident = idents[-1]
+        if hasattr(main, "_native_id"):
+            main._native_id = posix.getpid()
+        if hasattr(main, "_tstate_lock"):
+            locks = getattr(threading, "_shutdown_locks", set())
+            known = main._tstate_lock in locks
+            locks.discard(main._tstate_lock)
+            main._tstate_lock = _thread.allocate_lock()
+            main._tstate_lock.acquire()
+            if known:
+                locks.add(main._tstate_lock)
 
 
 def begin():
-    global saved, payload_name, payload_text, was_known
+    global saved, payload_name, payload_text, was_known, had_threading
     payload_name = filename.decode("utf-8", "surrogateescape")
     payload_text = source.decode("utf-8", "replace")
+    had_threading = "threading" in sys.modules
     known = threads_known()
     was_known = known is not None and _thread.get_ident() in known
     if "__builtins__" not in names:
@@ -119,8 +140,8 @@ def begin():
     names["__file__"] = payload_name
     names["argv"] = [payload_name] + [
         word.decode("utf-8", "surrogateescape") for word in arguments.split(b"\0")[:-1]]
-    saved = (Stream(sys.__dict__.get("stdout"), stdout_head),
-             Stream(sys.__dict__.get("stderr"), stderr_head))
+    saved = (make_stream(sys.__dict__.get("stdout"), stdout_head),
+             make_stream(sys.__dict__.get("stderr"), stderr_head))
     sys.stdout, sys.stderr = saved
 
 
@@ -178,9 +199,12 @@ def end():
     if saved is not None:
         put_back("stdout", saved[0])
         put_back("stderr", saved[1])
-        saved[0]._owner = saved[1]._owner = None
+        saved[0].remora_state[1] = saved[1].remora_state[1] = None
         now = count_holders()
         kept = now[0] >= holders[0] or now[1] >= holders[1]
+        # What a kept stream holds on to must not be the payload's.
+        globals().update(names=None, source=None, arguments=None, payload_text=None)
+    repair_threading()
     known = threads_known()
     ident = _thread.get_ident()
     if known is not None and not was_known and ident in known:
