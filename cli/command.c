@@ -192,7 +192,7 @@ static struct rmr_error *parse(const struct rmr_context *context, const struct r
 	if (command->flags & RMR_COMMAND_LIMIT)
 		add_table(tables, &table_count, rmr_limit_options);
 	add_table(tables, &table_count, rmr_common_options);
-	if (command->flags & RMR_COMMAND_ARGS || (context->shell && command->flags & RMR_COMMAND_TAIL))
+	if (command->flags & RMR_COMMAND_ARGS || (context->shell && command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE)))
 		stop_after = front - implied(context, command) + 1;
 	return rmr_args_parse(words, count, tables, table_count, stop_after, ret);
 }
@@ -222,7 +222,7 @@ struct rmr_error *rmr_command_dispatch(struct rmr_context *context, const char *
 	struct rmr_error *err = parse(context, command, words + 1, count - 1, &call.args);
 	if (err)
 		return usage(context, command, err);
-	if (tails && command->flags & RMR_COMMAND_TAIL)
+	if (tails && command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE))
 		take_tail(&call.args, words, count, tails);
 	if (rmr_args_count(&call.args, "help")) {
 		rmr_help_command(context, command);

@@ -59,9 +59,10 @@ enum rmr_command_flags {
 	RMR_COMMAND_TABLE = 1 << 3, /**< it takes --format and --exact */
 	RMR_COMMAND_LIMIT = 1 << 4, /**< and --limit */
 	RMR_COMMAND_ARGS = 1 << 5,  /**< options end at its first own operand: `run PID PAYLOAD ARG...` */
-	/** In a shell the rest of the line, as it stands, is its operand, unless that is one quoted
+	/** In a shell the rest of the command, as it stands, is its operand, unless that is one quoted
 	 *  word. */
 	RMR_COMMAND_TAIL = 1 << 6,
+	RMR_COMMAND_LINE = 1 << 9, /**< the same up to the line's end, a ';' included */
 	RMR_COMMAND_SHELL = 1 << 7, /**< only in a shell */
 	RMR_COMMAND_OUTSIDE = 1 << 8, /**< not in a shell */
 };

@@ -212,18 +212,18 @@ static void add_origin(const struct rmr_snapshot *snapshot, struct rmr_line *lin
 static void add_cost(const struct rmr_snapshot *snapshot, struct rmr_line *line)
 {
 	const struct rmr_heap_facts *facts = rmr_heap_facts(snapshot->heap);
-	struct rmr_line age = {0};
 
-	rmr_snapshot_age(snapshot, &age);
-	if (age.length)
-		rmr_line_addf(line, ", taken %s ago", rmr_line_get(&age));
-	rmr_line_deinit(&age);
+	if (snapshot->taken) {
+		rmr_line_addf(line, "taken ");
+		rmr_snapshot_age(snapshot, line);
+		rmr_line_addf(line, " ago");
+	}
 	if (facts->stop_us) {
-		rmr_line_add(line, ", stopped a thread for ", 23);
+		rmr_line_addf(line, "%sa thread stood still for ", line->length ? "; " : "");
 		rmr_number_add_duration(line, facts->stop_us * 1000);
 	}
 	if (facts->gil_us) {
-		rmr_line_add(line, ", held the GIL for ", 19);
+		rmr_line_addf(line, "%sthe GIL was held for ", line->length ? ", " : "");
 		rmr_number_add_duration(line, facts->gil_us * 1000);
 	}
 }
@@ -247,7 +247,7 @@ static void add_totals(const struct rmr_snapshot *snapshot, struct rmr_line *lin
 	if (facts->owned) {
 		rmr_line_addf(line, " and ");
 		rmr_number_add_bytes(line, facts->owned);
-		rmr_line_addf(line, " of their own beside");
+		rmr_line_addf(line, " more of buffers and tables that they own");
 	}
 }
 
@@ -286,8 +286,11 @@ void rmr_snapshot_header(const struct rmr_snapshot *snapshot, struct rmr_view *v
 		return;
 	}
 	add_origin(snapshot, &line);
-	add_cost(snapshot, &line);
 	rmr_view_note(view, "%s", rmr_line_get(&line));
+	rmr_line_clear(&line);
+	add_cost(snapshot, &line);
+	if (line.length)
+		rmr_view_note(view, "%s", rmr_line_get(&line));
 	rmr_line_clear(&line);
 	add_totals(snapshot, &line);
 	rmr_view_note(view, "%s", rmr_line_get(&line));

@@ -31,7 +31,7 @@ struct rmr_error *rmr_snapshot_dominators(struct rmr_snapshot *snapshot,
 struct rmr_error *rmr_snapshot_object(const struct rmr_context *context,
 	const struct rmr_snapshot *snapshot, const char *word, uint32_t *ret) RMR_MUST_CHECK;
 
-/** A line or two that say which dump this is, how old, how much, how long the pause was; as notes,
+/** A few lines that say which dump this is, how old, how much, how long the pause was; as notes,
  *  and as fields of a JSON view that is not single. */
 void rmr_snapshot_header(const struct rmr_snapshot *snapshot, struct rmr_view *view);
 

@@ -202,7 +202,7 @@ const struct rmr_command rmr_commands[] = {
 		"In a shell the query needs no quotes.",
 		rmr_command_sql},
 	{"py", "run Python code in the process, show an expression's value", "CODE", 1, 1,
-		RMR_COMMAND_SHELL | RMR_COMMAND_TAIL, NULL,
+		RMR_COMMAND_SHELL | RMR_COMMAND_LINE, NULL,
 		"The rest of the line is the code; names stay from one `py` to the next. Ctrl-C interrupts it.",
 		rmr_command_py},
 	{"set", "show or change the defaults of this shell", "[timeout|limit|format|exact [VALUE]]", 0, 2,

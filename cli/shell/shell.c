@@ -30,11 +30,11 @@ static struct rmr_error *run_command(struct rmr_shell *shell, const char *line,
 	const struct rmr_words *words, size_t *next_ret)
 {
 	const struct rmr_command *command = rmr_command_find(words->words[0].text, true);
-	bool tail = command && command->flags & RMR_COMMAND_TAIL;
+	bool tail = command && command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE);
 	_rmr_free_ const char **texts = calloc(words->count, sizeof(*texts));
 	_rmr_free_ struct rmr_tail *tails = calloc(words->count, sizeof(*tails));
-	// A tail goes to the end of the line, ';' included, unless it is one quoted word.
-	bool whole_line = tail && words->count > 1 && !words->words[words->count - 1].quoted;
+	bool whole_line = command && command->flags & RMR_COMMAND_LINE && words->count > 1 &&
+		!(words->count == 2 && words->words[1].quoted);
 
 	*next_ret = whole_line ? strlen(line) : words->next;
 	if (!texts || !tails)

@@ -68,7 +68,7 @@ void rmr_number_add_duration(struct rmr_line *text, uint64_t ns)
 		rmr_line_addf(text, "%" PRIu64 " us", ns / 1000);
 	else if (ns < 1000000000)
 		rmr_line_addf(text, "%.1f ms", (double)ns / 1e6);
-	else if (s < 10)
+	else if (s < 10 && ns % 1000000000)
 		rmr_line_addf(text, "%.1f s", (double)ns / 1e9);
 	else if (s < 60)
 		rmr_line_addf(text, "%" PRIu64 " s", s);
