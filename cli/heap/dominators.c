@@ -317,6 +317,34 @@ uint64_t rmr_dominators_retained(const struct rmr_dominators *dominators, uint32
 	return node < dominators->nodes ? dominators->retained[node] : 0;
 }
 
+const uint32_t *rmr_dominators_subtree(const struct rmr_dominators *dominators, uint32_t node,
+	uint32_t *count_ret)
+{
+	uint32_t position = node < dominators->nodes ? dominators->position[node] : RMR_NO_OBJECT;
+
+	*count_ret = 0;
+	if (position == RMR_NO_OBJECT || dominators->end[position] <= position)
+		return dominators->node_at;
+	*count_ret = dominators->end[position] - position;
+	return dominators->node_at + position;
+}
+
+uint32_t rmr_dominators_count(const struct rmr_dominators *dominators, uint32_t node)
+{
+	uint32_t count;
+
+	rmr_dominators_subtree(dominators, node, &count);
+	return count;
+}
+
+bool rmr_dominators_is_above(const struct rmr_dominators *dominators, uint32_t above, uint32_t node)
+{
+	uint32_t start = dominators->position[above], position = dominators->position[node];
+
+	return start != RMR_NO_OBJECT && position != RMR_NO_OBJECT && position >= start &&
+		position < dominators->end[start];
+}
+
 enum rmr_reach rmr_dominators_reach(const struct rmr_dominators *dominators, uint32_t node)
 {
 	return node < dominators->nodes ? (enum rmr_reach)dominators->reach[node]

@@ -34,6 +34,15 @@ uint32_t rmr_dominators_parent(const struct rmr_dominators *dominators, uint32_t
 /** Bytes. Of the virtual root: all. */
 uint64_t rmr_dominators_retained(const struct rmr_dominators *dominators, uint32_t node);
 
+/** How many nodes it dominates, itself included. */
+uint32_t rmr_dominators_count(const struct rmr_dominators *dominators, uint32_t node);
+/** True if @p above dominates @p node, or is it. */
+bool rmr_dominators_is_above(const struct rmr_dominators *dominators, uint32_t above,
+	uint32_t node);
+/** The nodes that @p node dominates, itself first: as long as the dominators live. */
+const uint32_t *rmr_dominators_subtree(const struct rmr_dominators *dominators, uint32_t node,
+	uint32_t *count_ret);
+
 /** How an object is reached. */
 enum rmr_reach {
 	RMR_REACH_ROOT,        /**< from a root of the dump */

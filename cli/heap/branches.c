@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/heap/branches.h"
+
+#include "cli/heap/edges.h"
+
+struct rmr_error *rmr_branches_init(struct rmr_branches *branches, const struct rmr_heap *heap,
+	uint32_t id, bool up)
+{
+	enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
+
+	*branches = (struct rmr_branches){.heap = heap, .id = id, .up = up};
+	if (up) {
+		branches->ids = rmr_heap_referrers(heap, id);
+		branches->rooted = rmr_heap_first_rooted(heap, id);
+		return NULL;
+	}
+	branches->ids = rmr_heap_children(heap, id);
+	branches->backwards = (builtin == RMR_BUILTIN_LIST || builtin == RMR_BUILTIN_TUPLE) &&
+		branches->ids.count == rmr_heap_len(heap, id);
+	return rmr_names_create(heap, id, &branches->names);
+}
+
+void rmr_branches_deinit(struct rmr_branches *branches)
+{
+	rmr_names_destroy(branches->names);
+	branches->names = NULL;
+}
+
+/* The next root that refers to the object, each once; the interned strings' is none. */
+static bool next_root(struct rmr_branches *branches, uint32_t *root_ret)
+{
+	const struct rmr_heap *heap = branches->heap;
+
+	for (;; branches->rooted++) {
+		uint64_t at = branches->rooted;
+		if (at >= heap->counts.root_references || heap->rooted[at].id != branches->id)
+			return false;
+		uint32_t root = heap->rooted[at].root;
+		bool again = at && heap->rooted[at - 1].id == branches->id &&
+			heap->rooted[at - 1].root == root;
+		if (again || root >= heap->counts.roots ||
+			heap->roots[root].kind == RMR_ROOT_INTERNED)
+			continue;
+		*root_ret = root;
+		branches->rooted++;
+		return true;
+	}
+}
+
+static char *root_reference_name(const struct rmr_heap *heap, uint32_t root, uint32_t id)
+{
+	struct rmr_ids ids = heap->roots[root].refs;
+
+	for (uint64_t i = 0; i < ids.count; i++) {
+		if (ids.ids[i] == id)
+			return rmr_heap_root_name(heap, root, i);
+	}
+	return NULL;
+}
+
+/* The name of the first reference from source to the object that has one. */
+static char *referrer_name(const struct rmr_branches *branches, uint32_t source)
+{
+	struct rmr_ids ids = rmr_heap_children(branches->heap, source);
+	struct rmr_names *names;
+	struct rmr_error *err = rmr_names_create(branches->heap, source, &names);
+	char *name = NULL;
+
+	if (err) {
+		rmr_error_destroy(err);
+		return NULL;
+	}
+	for (uint64_t i = 0; i < ids.count && !name; i++) {
+		if (ids.ids[i] == branches->id)
+			name = rmr_names_text(names, i);
+	}
+	rmr_names_destroy(names);
+	return name;
+}
+
+static bool next_referrer(struct rmr_branches *branches, struct rmr_branch *ret)
+{
+	uint32_t root;
+
+	if (next_root(branches, &root)) {
+		if (ret)
+			*ret = (struct rmr_branch){RMR_NO_OBJECT, root,
+				root_reference_name(branches->heap, root, branches->id)};
+		return true;
+	}
+	while (branches->at < branches->ids.count && branches->at &&
+		branches->ids.ids[branches->at] == branches->ids.ids[branches->at - 1])
+		branches->at++;
+	if (branches->at >= branches->ids.count)
+		return false;
+	uint32_t source = branches->ids.ids[branches->at++];
+	if (ret)
+		*ret = (struct rmr_branch){source, RMR_NO_OBJECT, referrer_name(branches, source)};
+	return true;
+}
+
+bool rmr_branches_next(struct rmr_branches *branches, struct rmr_branch *ret)
+{
+	if (branches->up)
+		return next_referrer(branches, ret);
+	if (branches->at >= branches->ids.count)
+		return false;
+	uint64_t index = branches->at++;
+	if (branches->backwards)
+		index = branches->ids.count - 1 - index;
+	if (ret)
+		*ret = (struct rmr_branch){branches->ids.ids[index], RMR_NO_OBJECT,
+			rmr_names_text(branches->names, index)};
+	return true;
+}
+
+uint64_t rmr_branches_left(const struct rmr_branches *branches)
+{
+	struct rmr_branches copy = *branches;
+	uint64_t left = 0;
+
+	if (!branches->up)
+		return branches->ids.count - branches->at;
+	while (rmr_branches_next(&copy, NULL))
+		left++;
+	return left;
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/heap/graph.h"
+
+#include "cli/heap/branches.h"
+#include "cli/heap/idset.h"
+#include "cli/heap/paths.h"
+#include "cli/heap/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEPTH = 3, BREADTH = 10, LABEL_MAX = 60, NAME_MAX_SHOWN = 40 };
+
+/* Objects in the order in which they get into the picture. */
+struct picture {
+	const struct rmr_heap *heap;
+	FILE *out;
+	struct rmr_idset depths; /* of each id in it: depth + 1 */
+	uint32_t *queue;
+	size_t queued, room;
+	unsigned depth;
+	uint64_t boxes; /* roots and "N more": they have no id */
+	bool no_memory;
+};
+
+/* In double quotes; what is not plain is escaped already, but for these. */
+static void put_escaped(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		if (*text == '\n')
+			fputs("\\n", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+/* At most @p max bytes of text, cut between characters. */
+static void put_short(FILE *out, const char *text, size_t max)
+{
+	size_t size = strnlen(text, max + 1);
+	char *copy = strndup(text, size);
+
+	if (!copy)
+		return;
+	if (size > max) {
+		while (max && ((unsigned char)copy[max] & 0xc0) == 0x80)
+			max--;
+		copy[max] = '\0';
+	}
+	put_escaped(out, copy);
+	if (size > max)
+		fputs("...", out);
+	free(copy);
+}
+
+/* White near the start, darker with the distance; the start in red, modules in green. */
+static void put_colours(const struct picture *picture, uint32_t id, unsigned depth)
+{
+	unsigned deepest = picture->depth ? picture->depth : 1;
+	unsigned value = 100 - 60 * (depth < deepest ? depth : deepest) / deepest;
+
+	if (rmr_heap_builtin(picture->heap, id) == RMR_BUILTIN_MODULE)
+		fprintf(picture->out, ", fillcolor=\"0.33,0.5,0.9\"");
+	else
+		fprintf(picture->out, ", fillcolor=\"0,0,0.%02u\"", value > 99 ? 99 : value);
+	if (!depth)
+		fputs(", fontcolor=red, color=red", picture->out);
+	else if (value < 50)
+		fputs(", fontcolor=white", picture->out);
+}
+
+static void put_object(struct picture *picture, uint32_t id, unsigned depth)
+{
+	const struct rmr_heap *heap = picture->heap;
+	char *name = rmr_heap_describe(heap, id, LABEL_MAX);
+	struct rmr_text size = {0};
+
+	fprintf(picture->out, "  o%u [label=\"", id);
+	put_short(picture->out, rmr_heap_type_label(heap, id), LABEL_MAX);
+	if (name) {
+		fputs("\\n", picture->out);
+		put_short(picture->out, name, LABEL_MAX);
+	}
+	if (rmr_heap_is_absent(heap, id))
+		rmr_text_format(&size, "0x%llx", (unsigned long long)rmr_heap_address(heap, id));
+	else
+		rmr_text_bytes(&size, rmr_heap_size(heap, id));
+	if (size.data)
+		fprintf(picture->out, "\\n%s", size.data);
+	fputc('"', picture->out);
+	put_colours(picture, id, depth);
+	if (rmr_heap_flags(heap, id) & RMR_FLAG_FINALIZER)
+		fputs(", shape=doublecircle, color=red", picture->out);
+	fputs("];\n", picture->out);
+	rmr_text_deinit(&size);
+	free(name);
+}
+
+static void put_box(struct picture *picture, const char *text, const char *colour)
+{
+	fprintf(picture->out, "  b%llu [shape=box, fillcolor=%s, label=\"",
+		(unsigned long long)picture->boxes, colour);
+	put_short(picture->out, text, LABEL_MAX);
+	fputs("\"];\n", picture->out);
+}
+
+static void put_edge(struct picture *picture, const char *from_to, const char *name)
+{
+	fprintf(picture->out, "  %s", from_to);
+	if (name) {
+		fputs(" [label=\"", picture->out);
+		put_short(picture->out, *name == '.' ? name + 1 : name, NAME_MAX_SHOWN);
+		fputs("\"]", picture->out);
+	}
+	fputs(";\n", picture->out);
+}
+
+/* Takes an object into the picture if it is not there yet. */
+static void meet(struct picture *picture, uint32_t id, unsigned depth)
+{
+	if (rmr_idset_get(&picture->depths, id))
+		return;
+	if (picture->queued == picture->room) {
+		size_t room = picture->room ? picture->room * 2 : 64;
+		uint32_t *queue = realloc(picture->queue, room * sizeof(*queue));
+		if (!queue) {
+			picture->no_memory = true;
+			return;
+		}
+		picture->queue = queue;
+		picture->room = room;
+	}
+	picture->queue[picture->queued++] = id;
+	picture->no_memory |= !rmr_idset_set(&picture->depths, id, depth + 1);
+	put_object(picture, id, depth);
+}
+
+static void put_branch(struct picture *picture, uint32_t id, unsigned depth, bool up,
+	const struct rmr_branch *branch)
+{
+	char edge[64];
+
+	if (branch->id == RMR_NO_OBJECT) {
+		put_box(picture, picture->heap->roots[branch->root].label, "\"0.33,0.5,0.9\"");
+		snprintf(edge, sizeof(edge), "b%llu -> o%u",
+			(unsigned long long)picture->boxes++, id);
+	} else {
+		meet(picture, branch->id, depth + 1);
+		snprintf(edge, sizeof(edge), "o%u -> o%u", up ? branch->id : id,
+			up ? id : branch->id);
+	}
+	put_edge(picture, edge, branch->name);
+}
+
+static struct rmr_error *expand(struct picture *picture, uint32_t id, unsigned depth, bool up,
+	unsigned breadth)
+{
+	struct rmr_branches branches;
+	struct rmr_branch branch;
+	char text[64], edge[64];
+	struct rmr_error *err = rmr_branches_init(&branches, picture->heap, id, up);
+
+	if (err)
+		return err;
+	for (unsigned i = 0; i < breadth && rmr_branches_next(&branches, &branch); i++) {
+		put_branch(picture, id, depth, up, &branch);
+		free(branch.name);
+	}
+	uint64_t left = rmr_branches_left(&branches);
+	rmr_branches_deinit(&branches);
+	if (left) {
+		snprintf(text, sizeof(text), "%llu more %s", (unsigned long long)left,
+			up ? "referrers" : "references");
+		put_box(picture, text, "\"0,0.4,1\"");
+		unsigned long long box = picture->boxes++;
+		if (up)
+			snprintf(edge, sizeof(edge), "b%llu -> o%u", box, id);
+		else
+			snprintf(edge, sizeof(edge), "o%u -> b%llu", id, box);
+		put_edge(picture, edge, NULL);
+	}
+	return NULL;
+}
+
+static struct rmr_error *draw_around(struct picture *picture, uint32_t id, bool up,
+	unsigned breadth)
+{
+	struct rmr_error *err = NULL;
+
+	meet(picture, id, 0);
+	for (size_t i = 0; !err && i < picture->queued && !picture->no_memory; i++) {
+		unsigned depth = rmr_idset_get(&picture->depths, picture->queue[i]) - 1;
+		if (depth < picture->depth)
+			err = expand(picture, picture->queue[i], depth, up, breadth);
+	}
+	return err;
+}
+
+static struct rmr_error *draw_path(struct picture *picture, uint32_t id)
+{
+	struct rmr_paths *paths;
+	struct rmr_error *err = rmr_paths_find(picture->heap, id, NULL, &paths);
+	char edge[64];
+
+	if (err)
+		return err;
+	const struct rmr_path *path = &paths->paths[0];
+	picture->depth = (unsigned)path->count;
+	for (size_t i = path->count; i--;)
+		meet(picture, path->steps[i].id, (unsigned)(path->count - 1 - i));
+	put_box(picture, path->start == RMR_PATH_ROOT ? picture->heap->roots[path->root].label
+			: path->start == RMR_PATH_HELD_BY_C ? "held by C code"
+							    : "nothing from outside",
+		"\"0.33,0.5,0.9\"");
+	snprintf(edge, sizeof(edge), "b0 -> o%u", path->steps[0].id);
+	put_edge(picture, edge, path->steps[0].name);
+	for (size_t i = 1; i < path->count; i++) {
+		snprintf(edge, sizeof(edge), "o%u -> o%u", path->steps[i - 1].id,
+			path->steps[i].id);
+		put_edge(picture, edge, path->steps[i].name);
+	}
+	rmr_paths_destroy(paths);
+	return NULL;
+}
+
+struct rmr_error *rmr_graph_write(const struct rmr_heap *heap, uint32_t id,
+	const struct rmr_graph_options *options, FILE *out)
+{
+	static const struct rmr_graph_options defaults;
+	struct picture picture = {.heap = heap, .out = out};
+
+	options = options ? options : &defaults;
+	picture.depth = options->depth ? options->depth : DEPTH;
+	fputs("digraph heap {\n"
+	      "  node [shape=box, style=filled, fontname=\"sans-serif\", fontsize=10];\n"
+	      "  edge [fontname=\"sans-serif\", fontsize=8];\n", out);
+	struct rmr_error *err = options->path
+		? draw_path(&picture, id)
+		: draw_around(&picture, id, options->up,
+			  options->breadth ? options->breadth : BREADTH);
+	fputs("}\n", out);
+	free(picture.queue);
+	rmr_idset_deinit(&picture.depths);
+	if (!err && picture.no_memory)
+		err = &rmr_enomem;
+	if (!err && (fflush(out) || ferror(out)))
+		err = rmr_error_create(RMR_E_WRITE, 0, "the picture could not be written");
+	return err;
+}

@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/heap/groups.h"
+
+#include "cli/heap/dominators.h"
+#include "cli/heap/edges.h"
+#include "cli/heap/intern.h"
+#include "cli/heap/parallel.h"
+#include "cli/heap/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	NAMED_KEYS_MAX = 50, /* a dict with more entries is a table: its keys are [*] */
+	SET_MAX = 5,         /* members of a set that a label spells out */
+};
+
+/* A reference to an object of interest: by which name or from which type. */
+struct via {
+	uint32_t id, what;
+};
+
+struct group_work {
+	const struct rmr_heap *heap;
+	const struct rmr_dominators *dominators;
+	enum rmr_groups_by by;
+	struct rmr_edges edges;
+	const uint32_t *ids; /* NULL: all */
+	uint64_t count;
+	uint32_t *group;     /* of each id; RMR_NO_OBJECT: not asked for */
+	struct rmr_intern keys, words;
+	uint32_t **shape_words; /* of each shape: numbers of its names, + 1; made when needed */
+	struct via *vias;
+	size_t via_count, via_room;
+};
+
+struct rmr_error *rmr_groups_parse(const char *word, enum rmr_groups_by *ret)
+{
+	static const char *const words[] = {[RMR_GROUPS_TYPE] = "type", [RMR_GROUPS_MODULE] = "module",
+		[RMR_GROUPS_SIZE] = "size", [RMR_GROUPS_REFERRER] = "referrer",
+		[RMR_GROUPS_VIA] = "via", [RMR_GROUPS_OWNER] = "owner"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (!strcmp(word, words[i])) {
+			*ret = (enum rmr_groups_by)i;
+			return NULL;
+		}
+	}
+	return rmr_error_hint(rmr_error_create(RMR_E_USAGE, 0, "cannot group by %s", word),
+		"group by type, module, size, referrer, via or owner");
+}
+
+static uint32_t id_at(const struct group_work *work, uint64_t i)
+{
+	return work->ids ? work->ids[i] : (uint32_t)i;
+}
+
+static bool put_text(struct group_work *work, const char *text, uint32_t *ret)
+{
+	return rmr_intern_put(&work->keys, text, strlen(text), ret);
+}
+
+/* The object whose __dict__ this dict is, or RMR_NO_OBJECT. */
+static uint32_t dict_owner(struct group_work *work, uint32_t id)
+{
+	struct rmr_ids referrers = rmr_heap_referrers(work->heap, id);
+
+	for (uint64_t i = 0; i < referrers.count; i++) {
+		if (rmr_edges_dict_of(&work->edges, referrers.ids[i]) == id)
+			return referrers.ids[i];
+	}
+	return RMR_NO_OBJECT;
+}
+
+static bool key_by_type(struct group_work *work, uint32_t id, uint32_t *ret)
+{
+	uint32_t owner = RMR_NO_OBJECT;
+	struct rmr_text text = {0};
+
+	if (rmr_heap_builtin(work->heap, id) == RMR_BUILTIN_DICT)
+		owner = dict_owner(work, id);
+	if (owner == RMR_NO_OBJECT)
+		return put_text(work, rmr_heap_type_label(work->heap, id), ret);
+	rmr_text_format(&text, "dict of %s", rmr_heap_type_label(work->heap, owner));
+	bool complete = text.data && put_text(work, text.data, ret);
+	rmr_text_deinit(&text);
+	return complete;
+}
+
+static bool key_by_module(struct group_work *work, uint32_t id, uint32_t *ret)
+{
+	uint32_t type = rmr_heap_type(work->heap, id);
+	const char *module = type == RMR_NO_TYPE ? NULL : work->heap->types[type].module;
+
+	return put_text(work, module ? module : "<unknown>", ret);
+}
+
+static bool key_by_size(struct group_work *work, uint32_t id, uint32_t *ret)
+{
+	struct rmr_text text = {0};
+
+	rmr_text_format(&text, "%llu", (unsigned long long)rmr_heap_size(work->heap, id));
+	bool complete = text.data && put_text(work, text.data, ret);
+	rmr_text_deinit(&text);
+	return complete;
+}
+
+static bool key_by_owner(struct group_work *work, uint32_t id, uint32_t *ret)
+{
+	uint32_t owner = rmr_dominators_parent(work->dominators, id);
+	uint32_t root = rmr_dominators_root_of(work->dominators, owner);
+
+	if (root != RMR_NO_OBJECT)
+		return put_text(work, work->heap->roots[root].label, ret);
+	if (owner == rmr_dominators_top(work->dominators))
+		return put_text(work, "<nothing alone>", ret);
+	return put_text(work, rmr_heap_type_label(work->heap, owner), ret);
+}
+
+/* Sets of names or types: collected from the side of the referrers, each read once. */
+
+static bool add_via(struct group_work *work, uint32_t id, uint32_t what)
+{
+	if (work->via_count == work->via_room) {
+		size_t room = work->via_room ? work->via_room * 2 : 4096;
+		struct via *vias = realloc(work->vias, room * sizeof(*vias));
+		if (!vias)
+			return false;
+		work->vias = vias;
+		work->via_room = room;
+	}
+	work->vias[work->via_count++] = (struct via){id, what};
+	return true;
+}
+
+static bool put_word(struct group_work *work, const char *text, uint32_t *ret)
+{
+	return rmr_intern_put(&work->words, text, strlen(text), ret);
+}
+
+/* One name; of a shape, it is looked up once for all objects that have the shape. */
+static bool word_of(struct group_work *work, uint32_t source, const struct rmr_names *names,
+	uint64_t index, uint32_t *ret)
+{
+	const struct rmr_heap *heap = work->heap;
+	uint32_t shape = heap->shape[source];
+	uint64_t count = rmr_heap_children(heap, source).count;
+	uint32_t *cache = NULL;
+
+	if (shape < heap->counts.shapes && index < 64) {
+		if (!work->shape_words[shape])
+			work->shape_words[shape] = calloc(64, sizeof(uint32_t));
+		cache = work->shape_words[shape];
+		if (!cache)
+			return false;
+		if (cache[index]) {
+			*ret = cache[index] - 1;
+			return true;
+		}
+	}
+	bool table = rmr_heap_len(heap, source) != RMR_HEAP_UNKNOWN && count > NAMED_KEYS_MAX;
+	char *text = table && !cache ? NULL : rmr_names_text(names, index);
+	const char *word = text;
+	if (!text)
+		word = rmr_names_kind(names, index) == RMR_REFERENCE_KEY ? "<key>"
+			: rmr_names_has(names, index)			 ? "[*]"
+									 : "<no name>";
+	bool complete = put_word(work, word, ret);
+	free(text);
+	if (cache && !(rmr_heap_flags(heap, source) & RMR_FLAG_KEYS))
+		cache[index] = *ret + 1;
+	return complete;
+}
+
+static bool add_names(struct group_work *work, uint32_t source, const uint8_t *wanted)
+{
+	const struct rmr_heap *heap = work->heap;
+	struct rmr_ids ids = rmr_heap_children(heap, source);
+	enum rmr_builtin builtin = rmr_heap_builtin(heap, source);
+	bool items = (builtin == RMR_BUILTIN_LIST || builtin == RMR_BUILTIN_TUPLE) &&
+		ids.count == rmr_heap_len(heap, source);
+	struct rmr_names *names = NULL;
+	bool complete = true;
+	uint32_t word;
+
+	for (uint64_t i = 0; complete && i < ids.count; i++) {
+		if (!wanted[ids.ids[i]])
+			continue;
+		if (!items && !names) {
+			struct rmr_error *err = rmr_names_create(heap, source, &names);
+			if (err) {
+				rmr_error_destroy(err);
+				return false;
+			}
+		}
+		complete = (items ? put_word(work, "[*]", &word)
+				  : word_of(work, source, names, i, &word)) &&
+			add_via(work, ids.ids[i], word);
+	}
+	rmr_names_destroy(names);
+	return complete;
+}
+
+static bool add_types(struct group_work *work, uint32_t source, const uint8_t *wanted)
+{
+	struct rmr_ids ids = rmr_heap_children(work->heap, source);
+	uint32_t word = RMR_NO_OBJECT;
+
+	for (uint64_t i = 0; i < ids.count; i++) {
+		if (!wanted[ids.ids[i]])
+			continue;
+		if (word == RMR_NO_OBJECT && !key_by_type(work, source, &word))
+			return false;
+		if (!add_via(work, ids.ids[i], word))
+			return false;
+	}
+	return true;
+}
+
+static int compare_vias(const void *a, const void *b)
+{
+	const struct via *x = a, *y = b;
+
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return (x->what > y->what) - (x->what < y->what);
+}
+
+static const char *word_text(const struct group_work *work, uint32_t word)
+{
+	return rmr_intern_get(work->by == RMR_GROUPS_VIA ? &work->words : &work->keys, word, NULL);
+}
+
+static int compare_words(const void *a, const void *b, void *context)
+{
+	return strcmp(word_text(context, *(const uint32_t *)a),
+		word_text(context, *(const uint32_t *)b));
+}
+
+/* "app.Node, list" for a sorted set of words. */
+static bool set_label(struct group_work *work, const uint32_t *set, size_t count,
+	struct rmr_intern *labels, uint32_t *ret)
+{
+	struct rmr_text text = {0};
+	uint32_t *sorted = malloc((count + 1) * sizeof(*sorted));
+
+	if (!sorted)
+		return false;
+	if (count)
+		memcpy(sorted, set, count * sizeof(*sorted));
+	qsort_r(sorted, count, sizeof(*sorted), compare_words, work);
+	for (size_t i = 0; i < count && i < SET_MAX; i++)
+		rmr_text_format(&text, "%s%s", i ? ", " : "", word_text(work, sorted[i]));
+	if (count > SET_MAX)
+		rmr_text_format(&text, " and %zu more", count - SET_MAX);
+	if (!count)
+		rmr_text_put(&text, "<nothing>");
+	free(sorted);
+	bool complete = text.data && rmr_intern_put(labels, text.data, text.size, ret);
+	rmr_text_deinit(&text);
+	return complete;
+}
+
+/* A group for each different set; the keys become the labels of the sets. */
+static bool group_sets(struct group_work *work)
+{
+	struct rmr_intern sets = {0}, labels = {0};
+	uint32_t *set = NULL, *label_of = NULL;
+	size_t at = 0, room = 0, made = 0, label_room = 0;
+	bool complete = true;
+
+	if (work->via_count)
+		qsort(work->vias, work->via_count, sizeof(*work->vias), compare_vias);
+	for (uint32_t id = 0; complete && id < rmr_heap_id_end(work->heap); id++) {
+		size_t count = 0;
+		if (work->group[id] == RMR_NO_OBJECT)
+			continue;
+		for (; complete && at < work->via_count && work->vias[at].id == id; at++) {
+			if (count && set[count - 1] == work->vias[at].what)
+				continue;
+			if (count == room) {
+				room = room ? room * 2 : 64;
+				uint32_t *grown = realloc(set, room * sizeof(*set));
+				complete = grown != NULL;
+				set = grown ? grown : set;
+			}
+			if (complete)
+				set[count++] = work->vias[at].what;
+		}
+		uint32_t number = 0;
+		complete = complete && rmr_intern_put(&sets, set ? (void *)set : "",
+			count * sizeof(*set), &number);
+		if (complete && number == made) {
+			if (made == label_room) {
+				label_room = label_room ? label_room * 2 : 64;
+				uint32_t *grown = realloc(label_of, label_room * sizeof(*grown));
+				complete = grown != NULL;
+				label_of = grown ? grown : label_of;
+			}
+			complete = complete &&
+				set_label(work, set, count, &labels, &label_of[made]);
+			made++;
+		}
+		if (complete)
+			work->group[id] = label_of[number];
+	}
+	free(set);
+	free(label_of);
+	rmr_intern_deinit(&sets);
+	rmr_intern_deinit(&work->keys);
+	work->keys = labels;
+	return complete;
+}
+
+static bool key_by_sets(struct group_work *work)
+{
+	const struct rmr_heap *heap = work->heap;
+	uint32_t ends = rmr_heap_id_end(heap);
+	uint8_t *marks = rmr_block_create(ends); /* 1: wanted, 2: refers to one that is */
+	bool complete = marks != NULL;
+
+	for (uint64_t i = 0; complete && i < work->count; i++) {
+		uint32_t id = id_at(work, i);
+		struct rmr_ids referrers = rmr_heap_referrers(heap, id);
+		marks[id] |= 1;
+		for (uint64_t k = 0; k < referrers.count; k++)
+			marks[referrers.ids[k]] |= 2;
+	}
+	uint8_t *wanted = complete ? rmr_block_create(ends) : NULL;
+	for (uint32_t id = 0; wanted && id < ends; id++)
+		wanted[id] = marks[id] & 1;
+	complete = wanted != NULL;
+	for (uint32_t id = 0; complete && id < heap->counts.objects; id++) {
+		if (marks[id] & 2)
+			complete = work->by == RMR_GROUPS_VIA ? add_names(work, id, wanted)
+							      : add_types(work, id, wanted);
+	}
+	rmr_block_destroy(wanted, ends);
+	rmr_block_destroy(marks, ends);
+	return complete && group_sets(work);
+}
+
+static bool key_all(struct group_work *work)
+{
+	static bool (*const by[])(struct group_work *, uint32_t, uint32_t *) = {
+		[RMR_GROUPS_TYPE] = key_by_type,
+		[RMR_GROUPS_MODULE] = key_by_module,
+		[RMR_GROUPS_SIZE] = key_by_size,
+		[RMR_GROUPS_OWNER] = key_by_owner,
+	};
+	bool complete = true;
+
+	for (uint64_t i = 0; i < work->count; i++)
+		work->group[id_at(work, i)] = 0;
+	if (work->by == RMR_GROUPS_REFERRER || work->by == RMR_GROUPS_VIA)
+		return key_by_sets(work);
+	for (uint64_t i = 0; complete && i < work->count; i++)
+		complete = by[work->by](work, id_at(work, i), &work->group[id_at(work, i)]);
+	return complete;
+}
+
+static uint32_t group_of(const void *context, uint32_t id)
+{
+	return ((const uint32_t *)context)[id];
+}
+
+
+static int compare_groups(const void *a, const void *b, void *context)
+{
+	const struct rmr_group *groups = context;
+	const struct rmr_group *x = &groups[*(const uint32_t *)a], *y = &groups[*(const uint32_t *)b];
+
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return strcmp(x->label, y->label);
+}
+
+/* Puts the groups into their order, and the members after them. */
+static bool arrange(struct group_work *work, struct rmr_groups *groups)
+{
+	uint32_t count = (uint32_t)groups->count;
+	uint32_t *order = malloc((count + 1) * sizeof(*order));
+	uint32_t *place = malloc((count + 1) * sizeof(*place));
+	struct rmr_group *sorted = calloc(count + 1, sizeof(*sorted));
+
+	groups->first = calloc(count + 2, sizeof(*groups->first));
+	groups->members = malloc((work->count + 1) * sizeof(*groups->members));
+	bool complete = order && place && sorted && groups->first && groups->members;
+	for (uint32_t i = 0; complete && i < count; i++)
+		order[i] = i;
+	if (complete)
+		qsort_r(order, count, sizeof(*order), compare_groups, groups->groups);
+	for (uint32_t i = 0; complete && i < count; i++) {
+		sorted[i] = groups->groups[order[i]];
+		place[order[i]] = i;
+		groups->first[i + 2] = groups->first[i + 1] + sorted[i].count;
+	}
+	/* first[i + 1] runs over group i's members while they are placed: then it is their end. */
+	for (uint32_t id = 0; complete && id < rmr_heap_id_end(work->heap); id++) {
+		if (work->group[id] != RMR_NO_OBJECT)
+			groups->members[groups->first[place[work->group[id]] + 1]++] = id;
+	}
+	free(order);
+	free(place);
+	if (complete) {
+		free(groups->groups);
+		groups->groups = sorted;
+	} else {
+		free(sorted);
+	}
+	return complete;
+}
+
+static struct rmr_error *sum_up(struct group_work *work, struct rmr_groups *groups)
+{
+	uint32_t count = work->keys.count;
+	uint64_t *retained = calloc((size_t)count + 1, sizeof(*retained));
+	struct rmr_error *err = NULL;
+
+	groups->count = count;
+	groups->groups = calloc((size_t)count + 1, sizeof(*groups->groups));
+	if (!retained || !groups->groups)
+		err = &rmr_enomem;
+	for (uint32_t id = 0; !err && id < rmr_heap_id_end(work->heap); id++) {
+		if (work->group[id] == RMR_NO_OBJECT)
+			continue;
+		groups->groups[work->group[id]].count++;
+		groups->groups[work->group[id]].bytes += rmr_heap_size(work->heap, id);
+	}
+	if (!err && work->dominators)
+		err = rmr_dominators_sum(work->dominators, group_of, work->group, count, retained);
+	for (uint32_t i = 0; !err && i < count; i++) {
+		groups->groups[i].retained = retained[i];
+		groups->groups[i].label = strdup(rmr_intern_get(&work->keys, i, NULL));
+		groups->objects += groups->groups[i].count;
+		groups->bytes += groups->groups[i].bytes;
+		if (!groups->groups[i].label)
+			err = &rmr_enomem;
+	}
+	free(retained);
+	if (!err && !arrange(work, groups))
+		err = &rmr_enomem;
+	/* Types of other referrers were keys too: groups without members come last. */
+	while (!err && groups->count && !groups->groups[groups->count - 1].count)
+		free(groups->groups[--groups->count].label);
+	return err;
+}
+
+struct rmr_error *rmr_groups_create(const struct rmr_heap *heap,
+	const struct rmr_dominators *dominators, const uint32_t *ids, uint64_t count,
+	enum rmr_groups_by by, struct rmr_groups **ret)
+{
+	struct group_work work = {.heap = heap, .dominators = dominators, .by = by, .ids = ids,
+		.count = ids ? count : heap->counts.objects};
+	size_t bytes = (size_t)rmr_heap_id_end(heap) * sizeof(*work.group);
+	struct rmr_error *err = rmr_heap_verify(heap);
+
+	if (!err && by == RMR_GROUPS_OWNER && !dominators)
+		err = rmr_error_create(RMR_E_USAGE, 0, "grouping by owner needs the dominators");
+	if (!err)
+		err = rmr_edges_create(heap, &work.edges);
+	if (err)
+		return err;
+	struct rmr_groups *groups = calloc(1, sizeof(*groups));
+	work.group = rmr_block_create(bytes);
+	work.shape_words = calloc(heap->counts.shapes + 1, sizeof(*work.shape_words));
+	if (!groups || !work.group || !work.shape_words)
+		err = &rmr_enomem;
+	if (!err) {
+		memset(work.group, 0xff, bytes);
+		err = key_all(&work) ? sum_up(&work, groups) : &rmr_enomem;
+	}
+	for (size_t i = 0; work.shape_words && i < heap->counts.shapes; i++)
+		free(work.shape_words[i]);
+	free(work.shape_words);
+	free(work.vias);
+	rmr_block_destroy(work.group, bytes);
+	rmr_intern_deinit(&work.keys);
+	rmr_intern_deinit(&work.words);
+	rmr_edges_destroy(&work.edges);
+	if (err)
+		rmr_groups_destroy(groups);
+	else
+		*ret = groups;
+	return err;
+}
+
+void rmr_groups_destroy(struct rmr_groups *groups)
+{
+	if (!groups)
+		return;
+	for (size_t i = 0; groups->groups && i < groups->count; i++)
+		free(groups->groups[i].label);
+	free(groups->groups);
+	free(groups->members);
+	free(groups->first);
+	free(groups);
+}

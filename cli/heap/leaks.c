@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * A leak of a Python program is most often a container that only grows. So: containers with many
+ * items of one kind, that no part of holds most of what they hold (the big drop of the dominator
+ * tree); with several dumps, those that grew from each to the next.
+ */
+#include "cli/heap/leaks.h"
+
+#include "attach/cleanup.h"
+#include "cli/heap/dominators.h"
+#include "cli/heap/edges.h"
+#include "cli/heap/idset.h"
+#include "cli/heap/paths.h"
+#include "cli/heap/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ITEMS_MIN = 50,       /* one dump: fewer items are no accumulation */
+	GROWTH_MIN = 10,      /* several: so many more items at the end */
+	SAMPLE = 4096,        /* items whose types are counted */
+	TOLD = 64,            /* candidates whose path is looked up */
+	LIMIT = 10,
+	DROP_PERCENT = 70,    /* what holds more of the whole than this is the better suspect */
+	SHARE_MIN = 100,      /* one dump: at least 1/100 of all bytes */
+	ITEM_WEIGHT = 64,     /* bytes that an item counts for, beyond what it holds */
+	LIBRARY_DIVISOR = 50, /* the standard library's own tables are hardly ever the leak */
+};
+
+struct candidate {
+	uint32_t id;
+	uint64_t items, retained;
+	uint64_t item_growth, byte_growth;
+	uint32_t type;     /* most frequent among the items */
+	unsigned type_percent;
+	uint64_t alike;    /* others with the same path but for indexes */
+	double score;
+	char *path, *general;
+};
+
+struct leak_work {
+	struct rmr_heap *const *heaps;
+	struct rmr_dominators *const *dominators;
+	size_t dumps;
+	const struct rmr_heap *heap; /* the last */
+	const struct rmr_dominators *tree;
+	struct rmr_edges edges;
+	uint64_t total;
+	bool comparable;
+	struct candidate *items;
+	size_t count, room;
+};
+
+static bool can_grow(const struct rmr_heap *heap, uint32_t id)
+{
+	switch (rmr_heap_builtin(heap, id)) {
+	case RMR_BUILTIN_LIST:
+	case RMR_BUILTIN_DICT:
+	case RMR_BUILTIN_SET:
+		return true;
+	case RMR_BUILTIN_OTHER:
+		/* deque, OrderedDict, numpy arrays of objects, ... but no class of any metaclass */
+		return !(heap->flags[id] & RMR_FLAG_MODULE);
+	default:
+		return false;
+	}
+}
+
+/* True for what the interpreter itself keeps: dicts of modules and classes, sys.modules. */
+static bool is_furniture(struct leak_work *work, uint32_t id)
+{
+	const struct rmr_heap *heap = work->heap;
+	struct rmr_ids referrers = rmr_heap_referrers(heap, id);
+	bool only_classes = referrers.count > 0;
+
+	for (uint64_t i = heap->counts.roots ? rmr_heap_first_rooted(heap, id) : UINT64_MAX;
+		i < heap->counts.root_references && heap->rooted[i].id == id; i++) {
+		enum rmr_root_kind kind = heap->roots[heap->rooted[i].root].kind;
+		if (kind == RMR_ROOT_INTERPRETER || kind == RMR_ROOT_STATIC)
+			return true;
+	}
+	if (rmr_heap_builtin(heap, id) != RMR_BUILTIN_DICT)
+		return false;
+	for (uint64_t i = 0; i < referrers.count; i++) {
+		uint32_t owner = referrers.ids[i];
+		bool class = rmr_heap_flags(heap, owner) & RMR_FLAG_MODULE ||
+			rmr_heap_builtin(heap, owner) == RMR_BUILTIN_TYPE;
+		only_classes &= class;
+		if ((class || rmr_heap_builtin(heap, owner) == RMR_BUILTIN_MODULE) &&
+			rmr_edges_dict_of(&work->edges, owner) == id)
+			return true;
+	}
+	/* tp_subclasses and the like. */
+	return only_classes;
+}
+
+/* The items of a container: [0, count) of its references, every step-th. */
+static struct rmr_ids items_of(const struct rmr_heap *heap, uint32_t id, unsigned *step_ret)
+{
+	struct rmr_ids ids = rmr_heap_children(heap, id);
+	uint64_t len = rmr_heap_len(heap, id);
+
+	*step_ret = 1;
+	if (rmr_heap_flags(heap, id) & RMR_FLAG_KEYS && len < ids.count)
+		ids.count = len;
+	else if (rmr_heap_builtin(heap, id) == RMR_BUILTIN_DICT && ids.count == 2 * len)
+		*step_ret = 2;
+	return ids;
+}
+
+/* Which type most of the items are of, from a sample of them. */
+static bool count_types(struct leak_work *work, struct candidate *candidate)
+{
+	struct rmr_idset counts = {0};
+	unsigned step;
+	struct rmr_ids ids = items_of(work->heap, candidate->id, &step);
+	uint64_t total = ids.count / step, stride = total / SAMPLE + 1;
+	uint32_t best = 0, seen = 0;
+	bool complete = true;
+
+	candidate->type = RMR_NO_TYPE;
+	for (uint64_t i = 0; complete && i < total; i += stride, seen++) {
+		uint32_t type = rmr_heap_type(work->heap, ids.ids[i * step]);
+		uint32_t count = rmr_idset_get(&counts, type) + 1;
+		complete = rmr_idset_set(&counts, type, count);
+		if (count > best) {
+			best = count;
+			candidate->type = type;
+		}
+	}
+	candidate->type_percent = seen ? (unsigned)(100ull * best / seen) : 0;
+	rmr_idset_deinit(&counts);
+	return complete;
+}
+
+/* The same container in an earlier dump of the process: at the same address, of the same type. */
+static uint32_t find_before(const struct leak_work *work, size_t dump, uint32_t id)
+{
+	const struct rmr_heap *heap = work->heaps[dump];
+	uint32_t old = rmr_heap_find(heap, rmr_heap_address(work->heap, id));
+
+	if (old == RMR_NO_OBJECT || rmr_heap_is_absent(heap, old) ||
+		strcmp(rmr_heap_type_label(heap, old), rmr_heap_type_label(work->heap, id)) != 0)
+		return RMR_NO_OBJECT;
+	return old;
+}
+
+static uint64_t count_items(const struct rmr_heap *heap, uint32_t id)
+{
+	unsigned step;
+	struct rmr_ids ids = items_of(heap, id, &step);
+
+	return ids.count / step;
+}
+
+/* True if it grew in every interval between two dumps; one made after the first must go on. */
+static bool has_grown(const struct leak_work *work, struct candidate *candidate)
+{
+	uint64_t after = candidate->items, first = 0, bytes = 0;
+
+	for (size_t d = work->dumps - 1; d-- > 0;) {
+		uint32_t old = find_before(work, d, candidate->id);
+		if (old == RMR_NO_OBJECT && d + 2 >= work->dumps)
+			return false;
+		if (old == RMR_NO_OBJECT)
+			break;
+		uint64_t items = count_items(work->heaps[d], old);
+		if (items >= after)
+			return false;
+		after = first = items;
+		bytes = rmr_dominators_retained(work->dominators[d], old);
+	}
+	candidate->item_growth = candidate->items - first;
+	candidate->byte_growth = candidate->retained > bytes ? candidate->retained - bytes : 0;
+	return candidate->item_growth >= GROWTH_MIN;
+}
+
+/* True if one thing that it holds holds nearly all of it: that one is the better suspect. */
+static bool is_passage(const struct leak_work *work, const struct candidate *candidate)
+{
+	uint32_t *children = NULL;
+	uint64_t count, total;
+	struct rmr_error *err = rmr_dominators_children(work->tree, candidate->id, 1, &children, &count,
+		&total);
+	bool passage = false;
+
+	if (err) {
+		rmr_error_destroy(err);
+		return false;
+	}
+	if (count)
+		passage = rmr_dominators_retained(work->tree, children[0]) * 100 >
+			candidate->retained * DROP_PERCENT;
+	free(children);
+	return passage;
+}
+
+static bool add_candidate(struct leak_work *work, uint32_t id)
+{
+	struct candidate candidate = {.id = id, .items = count_items(work->heap, id),
+		.retained = rmr_dominators_retained(work->tree, id)};
+
+	if (is_furniture(work, id))
+		return true;
+	if (work->comparable) {
+		if (!has_grown(work, &candidate))
+			return true;
+		candidate.score = (double)candidate.byte_growth +
+			ITEM_WEIGHT * (double)candidate.item_growth;
+	} else if (is_passage(work, &candidate)) {
+		return true;
+	}
+	if (!count_types(work, &candidate))
+		return false;
+	if (!work->comparable)
+		candidate.score = ((double)candidate.retained +
+				ITEM_WEIGHT * (double)candidate.items) *
+			candidate.type_percent / 100;
+	if (work->count == work->room) {
+		size_t room = work->room ? work->room * 2 : 64;
+		struct candidate *items = realloc(work->items, room * sizeof(*items));
+		if (!items)
+			return false;
+		work->items = items;
+		work->room = room;
+	}
+	work->items[work->count++] = candidate;
+	return true;
+}
+
+static bool find_candidates(struct leak_work *work)
+{
+	const struct rmr_heap *heap = work->heap;
+	uint64_t least = work->comparable ? GROWTH_MIN : ITEMS_MIN;
+
+	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+		if (rmr_heap_children(heap, id).count < least || !can_grow(heap, id) ||
+			count_items(heap, id) < least)
+			continue;
+		if (!add_candidate(work, id))
+			return false;
+	}
+	return true;
+}
+
+static int compare_candidates(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->score != y->score)
+		return x->score < y->score ? 1 : -1;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+/* True if the module's code came with Python: its __file__ tells, or that it has none. */
+static bool is_library(struct leak_work *work, uint32_t module)
+{
+	const struct rmr_heap *heap = work->heap;
+	uint32_t dict = rmr_edges_dict_of(&work->edges, module);
+	_rmr_free_ char *name = rmr_heap_name(heap, module);
+	_rmr_free_ char *file = NULL;
+
+	if (dict == RMR_NO_OBJECT || (name && !strcmp(name, "__main__")))
+		return false;
+	struct rmr_ids ids = rmr_heap_children(heap, dict);
+	struct rmr_names *names;
+	struct rmr_error *err = rmr_names_create(heap, dict, &names);
+	if (err) {
+		rmr_error_destroy(err);
+		return false;
+	}
+	for (uint64_t i = 0; i < ids.count && !file; i++) {
+		_rmr_free_ char *text = rmr_names_text(names, i);
+		if (text && !strcmp(text, "['__file__']"))
+			file = rmr_heap_value(heap, ids.ids[i]);
+	}
+	rmr_names_destroy(names);
+	if (!file)
+		return true;
+	const char *library = strstr(file, "/lib/python");
+	return library && !strstr(library, "-packages/");
+}
+
+static bool tell_path(struct leak_work *work, struct candidate *candidate)
+{
+	struct rmr_paths *paths;
+	struct rmr_text general = {0};
+	struct rmr_error *err = rmr_paths_find(work->heap, candidate->id, NULL, &paths);
+
+	if (err) {
+		rmr_error_destroy(err);
+		return false;
+	}
+	const struct rmr_path *path = &paths->paths[0];
+	bool library = path->start == RMR_PATH_ROOT && path->count > 1 &&
+		rmr_heap_builtin(work->heap, path->steps[1].id) == RMR_BUILTIN_MODULE &&
+		is_library(work, path->steps[1].id);
+	if (library)
+		candidate->score /= LIBRARY_DIVISOR;
+	candidate->path = strdup(path->expression);
+	for (size_t i = 0; i < path->count; i++) {
+		const char *name = path->steps[i].name;
+		rmr_text_put(&general, !name ? "" : *name == '[' && i > 2 ? "[*]" : name);
+	}
+	rmr_text_format(&general, "|%u", path->root);
+	candidate->general = rmr_text_take(&general);
+	rmr_paths_destroy(paths);
+	return candidate->path && candidate->general;
+}
+
+/* What it dominates, by type: the three that make up most. Names what owns memory of C libraries. */
+static bool tell_inside(const struct leak_work *work, const struct candidate *candidate,
+	struct rmr_text *text)
+{
+	const struct rmr_heap *heap = work->heap;
+	uint32_t types = rmr_heap_type_count(heap), count;
+	const uint32_t *nodes = rmr_dominators_subtree(work->tree, candidate->id, &count);
+	uint64_t *bytes = calloc((size_t)types + 1, sizeof(*bytes));
+	uint64_t *counts = calloc((size_t)types + 1, sizeof(*counts));
+	uint64_t streams = 0;
+	bool complete = bytes && counts;
+
+	for (uint32_t i = 0; complete && i < count; i++) {
+		uint32_t type = rmr_heap_type(heap, nodes[i]);
+		if (type == RMR_NO_TYPE || nodes[i] == candidate->id)
+			continue;
+		counts[type]++;
+		bytes[type] += rmr_heap_size(heap, nodes[i]) + rmr_heap_owned(heap, nodes[i]);
+	}
+	for (int shown = 0; complete && shown < 3; shown++) {
+		uint32_t best = 0;
+		for (uint32_t i = 1; i < types; i++)
+			best = bytes[i] > bytes[best] ? i : best;
+		if (!bytes[best])
+			break;
+		rmr_text_format(text, "%s%llu %s (", shown ? ", " : " Inside: ",
+			(unsigned long long)counts[best], heap->types[best].label);
+		rmr_text_bytes(text, bytes[best]);
+		rmr_text_put(text, ")");
+		bytes[best] = 0;
+	}
+	for (uint32_t i = 0; complete && i < types; i++) {
+		if (!strcmp(heap->types[i].label, "zlib.Compress"))
+			streams += counts[i];
+	}
+	if (complete && count > 1)
+		rmr_text_put(text, ".");
+	if (streams)
+		rmr_text_format(text, " The %llu zlib.Compress objects among them own memory of "
+			"zlib, up to 256 kB each, that no Python object shows.",
+			(unsigned long long)streams);
+	free(bytes);
+	free(counts);
+	return complete;
+}
+
+static char *tell_prose(const struct leak_work *work, const struct candidate *candidate)
+{
+	const struct rmr_heap *heap = work->heap;
+	struct rmr_text text = {0};
+	const char *label = candidate->type == RMR_NO_TYPE ? "<absent>"
+							   : heap->types[candidate->type].label;
+
+	rmr_text_format(&text, "%s, a %s, holds %llu objects", candidate->path,
+		rmr_heap_type_label(heap, candidate->id), (unsigned long long)candidate->items);
+	if (candidate->type_percent > 50)
+		rmr_text_format(&text, ", %s of type %s", candidate->type_percent == 100 ? "all" : "most",
+			label);
+	rmr_text_put(&text, ", and keeps ");
+	rmr_text_bytes(&text, candidate->retained);
+	rmr_text_format(&text, " alive (%.1f%% of the heap).",
+		work->total ? 100.0 * (double)candidate->retained / (double)work->total : 0);
+	if (candidate->item_growth) {
+		rmr_text_format(&text, " It grew in %s: by %llu objects and ",
+			work->dumps > 2 ? "every interval between the dumps"
+					: "the time between the dumps",
+			(unsigned long long)candidate->item_growth);
+		rmr_text_bytes(&text, candidate->byte_growth);
+		rmr_text_put(&text, " in all.");
+	}
+	if (candidate->alike)
+		rmr_text_format(&text, " %llu others like it hang in the same place.",
+			(unsigned long long)candidate->alike);
+	if (!tell_inside(work, candidate, &text))
+		rmr_text_deinit(&text);
+	return rmr_text_take(&text);
+}
+
+/* Is it inside of one that was chosen before, or like one but for an index? */
+static bool is_covered(const struct leak_work *work, struct candidate **chosen, size_t count,
+	const struct candidate *candidate)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(chosen[i]->general, candidate->general)) {
+			chosen[i]->alike++;
+			return true;
+		}
+		if (rmr_dominators_is_above(work->tree, chosen[i]->id, candidate->id))
+			return true;
+	}
+	return false;
+}
+
+static bool is_worth_telling(const struct leak_work *work, const struct candidate *candidate)
+{
+	return work->comparable ? candidate->score >= ITEM_WEIGHT * GROWTH_MIN
+				: candidate->score * SHARE_MIN >= (double)work->total;
+}
+
+static bool tell(struct leak_work *work, size_t limit, struct rmr_leaks *leaks)
+{
+	struct candidate *chosen[TOLD];
+	size_t told = work->count < TOLD ? work->count : TOLD, count = 0;
+	struct rmr_text text = {0};
+
+	qsort(work->items, work->count, sizeof(*work->items), compare_candidates);
+	for (size_t i = 0; i < told; i++) {
+		if (!tell_path(work, &work->items[i]))
+			return false;
+	}
+	qsort(work->items, told, sizeof(*work->items), compare_candidates);
+	for (size_t i = 0; i < told; i++) {
+		if (is_worth_telling(work, &work->items[i]) &&
+			!is_covered(work, chosen, count, &work->items[i]) && count < limit)
+			chosen[count++] = &work->items[i];
+	}
+	leaks->leaks = calloc(count + 1, sizeof(*leaks->leaks));
+	for (size_t i = 0; leaks->leaks && i < count; i++) {
+		const struct candidate *candidate = chosen[i];
+		const char *label = candidate->type == RMR_NO_TYPE
+			? "<absent>"
+			: work->heap->types[candidate->type].label;
+		struct rmr_leak *leak = &leaks->leaks[leaks->count++];
+		*leak = (struct rmr_leak){.accumulation = candidate->id,
+			.path = strdup(candidate->path), .retained = candidate->retained,
+			.share = work->total ? (double)candidate->retained / (double)work->total : 0,
+			.children = candidate->items, .child_type = strdup(label),
+			.growth = candidate->byte_growth, .score = candidate->score,
+			.prose = tell_prose(work, candidate)};
+		if (!leak->path || !leak->child_type || !leak->prose)
+			return false;
+	}
+	rmr_text_format(&text, "%zu dump%s of %llu objects", work->dumps, work->dumps == 1 ? "" : "s",
+		(unsigned long long)work->heap->counts.objects);
+	if (work->dumps > 1 && !work->comparable)
+		rmr_text_put(&text, " in the last, of different processes: only the last was looked at");
+	rmr_text_format(&text, "; %zu suspect%s", count, count == 1 ? "" : "s");
+	rmr_text_put(&text, work->comparable ? " that grew from each dump to the next."
+					     : " that hold much. Two dumps of one process, some time "
+					       "apart, tell what grows.");
+	leaks->prose = rmr_text_take(&text);
+	return leaks->leaks && leaks->prose;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool are_comparable(const struct leak_work *work)
+{
+	const struct rmr_heap_facts *last = &work->heap->facts;
+
+	for (size_t d = 0; d + 1 < work->dumps; d++) {
+		const struct rmr_heap_facts *facts = &work->heaps[d]->facts;
+		if (facts->pid != last->pid || !same(facts->host, last->host) ||
+			!same(facts->exe, last->exe))
+			return false;
+	}
+	return work->dumps > 1;
+}
+
+struct rmr_error *rmr_leaks_find(struct rmr_heap *const *heaps,
+	struct rmr_dominators *const *dominators, size_t count, size_t limit, struct rmr_leaks **ret)
+{
+	struct leak_work work = {.heaps = heaps, .dominators = dominators, .dumps = count};
+	struct rmr_error *err = NULL;
+
+	if (!count)
+		return rmr_error_create(RMR_E_USAGE, 0, "leaks needs a dump");
+	work.heap = heaps[count - 1];
+	work.tree = dominators[count - 1];
+	work.total = rmr_dominators_retained(work.tree, rmr_dominators_top(work.tree));
+	work.comparable = are_comparable(&work);
+	for (size_t d = 0; !err && d < count; d++)
+		err = rmr_heap_verify(heaps[d]);
+	if (!err)
+		err = rmr_edges_create(work.heap, &work.edges);
+	if (err)
+		return err;
+	struct rmr_leaks *leaks = calloc(1, sizeof(*leaks));
+	if (!leaks || !find_candidates(&work) || !tell(&work, limit ? limit : LIMIT, leaks))
+		err = &rmr_enomem;
+	for (size_t i = 0; i < work.count; i++) {
+		free(work.items[i].path);
+		free(work.items[i].general);
+	}
+	free(work.items);
+	rmr_edges_destroy(&work.edges);
+	if (err)
+		rmr_leaks_destroy(leaks);
+	else
+		*ret = leaks;
+	return err;
+}
+
+void rmr_leaks_destroy(struct rmr_leaks *leaks)
+{
+	if (!leaks)
+		return;
+	for (size_t i = 0; leaks->leaks && i < leaks->count; i++) {
+		free(leaks->leaks[i].path);
+		free(leaks->leaks[i].child_type);
+		free(leaks->leaks[i].prose);
+	}
+	free(leaks->leaks);
+	free(leaks->prose);
+	free(leaks);
+}

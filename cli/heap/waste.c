@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/heap/waste.h"
+
+#include "cli/heap/edges.h"
+#include "cli/heap/json.h"
+#include "cli/heap/parallel.h"
+#include "cli/heap/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SHOWN = 60,          /* characters of a value */
+	ROOM_MIN = 64,       /* bytes: less room than this is not worth a line */
+	PINNED_MIN = 4096,   /* bytes of a buffer that views pin */
+	INSTANCES_MIN = 10,  /* so many instances make __slots__ worth while */
+	POINTER = 8,
+};
+
+/* An object and a hash of what it holds. */
+struct keyed {
+	uint64_t hash;
+	uint32_t id;
+};
+
+struct keys {
+	struct keyed *items;
+	size_t count, room;
+};
+
+struct waste_work {
+	const struct rmr_heap *heap;
+	struct rmr_edges edges;
+	struct rmr_waste *waste;
+	size_t limit, row_room;
+	size_t first; /* row of the kind that is being found */
+	struct keys strings, bytes, tuples;
+	bool no_memory;
+};
+
+const char *rmr_waste_label(enum rmr_waste_kind kind)
+{
+	static const char *const labels[RMR_WASTE_KINDS] = {
+		[RMR_WASTE_DUPLICATE_STR] = "duplicate strings",
+		[RMR_WASTE_DUPLICATE_BYTES] = "duplicate bytes",
+		[RMR_WASTE_DUPLICATE_TUPLE] = "duplicate tuples",
+		[RMR_WASTE_EMPTY] = "empty containers",
+		[RMR_WASTE_OVERALLOCATED] = "over-allocated containers",
+		[RMR_WASTE_INSTANCE_DICT] = "instances with a dict",
+		[RMR_WASTE_PINNED] = "buffers pinned by views",
+	};
+
+	return labels[kind];
+}
+
+static uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
+{
+	const unsigned char *bytes = data;
+	uint64_t hash = 0xcbf29ce484222325 ^ seed;
+
+	for (; size >= 8; size -= 8, bytes += 8) {
+		uint64_t word;
+		memcpy(&word, bytes, 8);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 32;
+	}
+	while (size--)
+		hash = (hash ^ *bytes++) * 0x100000001b3;
+	return hash ^ hash >> 29;
+}
+
+static void add_key(struct waste_work *work, struct keys *keys, uint64_t hash, uint32_t id)
+{
+	if (keys->count == keys->room) {
+		size_t room = keys->room ? keys->room * 2 : 4096;
+		struct keyed *items = realloc(keys->items, room * sizeof(*items));
+		if (!items) {
+			work->no_memory = true;
+			return;
+		}
+		keys->items = items;
+		keys->room = room;
+	}
+	keys->items[keys->count++] = (struct keyed){hash, id};
+}
+
+static bool better(const struct rmr_waste_row *a, const struct rmr_waste_row *b)
+{
+	return a->bytes != b->bytes ? a->bytes > b->bytes : a->example < b->example;
+}
+
+/* Counts a finding, and keeps it while it is among the worst of its kind. */
+static void add_row(struct waste_work *work, struct rmr_waste_row row)
+{
+	struct rmr_waste *waste = work->waste;
+
+	waste->count[row.kind] += row.count;
+	waste->bytes[row.kind] += row.bytes;
+	if (waste->rows - work->first == work->limit && work->limit) {
+		if (!better(&row, &waste->row[waste->rows - 1]))
+			return;
+		free(waste->row[--waste->rows].what);
+	}
+	if (waste->rows == work->row_room) {
+		size_t room = work->row_room ? work->row_room * 2 : 64;
+		struct rmr_waste_row *rows = realloc(waste->row, room * sizeof(*rows));
+		if (!rows) {
+			work->no_memory = true;
+			return;
+		}
+		waste->row = rows;
+		work->row_room = room;
+	}
+	size_t at = waste->rows++;
+	for (; at > work->first && better(&row, &waste->row[at - 1]); at--)
+		waste->row[at] = waste->row[at - 1];
+	waste->row[at] = row;
+}
+
+/* The texts of the rows are made when it is sure which rows stay. */
+static void name_rows(struct waste_work *work)
+{
+	const struct rmr_heap *heap = work->heap;
+
+	for (size_t i = work->first; i < work->waste->rows; i++) {
+		struct rmr_waste_row *row = &work->waste->row[i];
+		struct rmr_text text = {0};
+		uint64_t len = rmr_heap_len(heap, row->example);
+		if (row->kind <= RMR_WASTE_DUPLICATE_TUPLE) {
+			rmr_literal_object(heap, row->example, SHOWN, &text);
+		} else {
+			rmr_text_put(&text, rmr_heap_type_label(heap, row->example));
+			if (row->kind == RMR_WASTE_OVERALLOCATED)
+				rmr_text_format(&text, " of length %llu in %llu bytes",
+					(unsigned long long)len,
+					(unsigned long long)rmr_heap_size(heap, row->example));
+			if (row->kind == RMR_WASTE_PINNED)
+				rmr_text_format(&text, " of %llu bytes, held only by %llu views",
+					(unsigned long long)rmr_heap_size(heap, row->example),
+					(unsigned long long)row->count);
+		}
+		row->what = rmr_text_take(&text);
+		work->no_memory |= !row->what;
+	}
+	work->first = work->waste->rows;
+}
+
+static int compare_keyed(const void *a, const void *b)
+{
+	const struct keyed *x = a, *y = b;
+
+	if (x->hash != y->hash)
+		return x->hash < y->hash ? -1 : 1;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static bool same_children(const struct rmr_heap *heap, uint32_t a, uint32_t b)
+{
+	struct rmr_ids x = rmr_heap_children(heap, a), y = rmr_heap_children(heap, b);
+
+	return x.count == y.count && !memcmp(x.ids, y.ids, x.count * sizeof(*x.ids));
+}
+
+static bool same_value(const struct rmr_heap *heap, uint32_t a, uint32_t b)
+{
+	struct rmr_record x, y;
+
+	rmr_heap_record(heap, a, &x);
+	rmr_heap_record(heap, b, &y);
+	return x.value.size == y.value.size && !memcmp(x.value.start, y.value.start, x.value.size);
+}
+
+/* Objects of one hash are equal but for an accident: those that are not are left out. */
+static void find_duplicates(struct waste_work *work, struct keys *keys, enum rmr_waste_kind kind)
+{
+	const struct rmr_heap *heap = work->heap;
+
+	if (keys->count)
+		qsort(keys->items, keys->count, sizeof(*keys->items), compare_keyed);
+	for (size_t i = 0, end; i < keys->count; i = end) {
+		struct rmr_waste_row row = {.kind = kind, .example = keys->items[i].id};
+		for (end = i + 1; end < keys->count && keys->items[end].hash == keys->items[i].hash;
+			end++) {
+			uint32_t id = keys->items[end].id;
+			bool same = kind == RMR_WASTE_DUPLICATE_TUPLE
+				? same_children(heap, row.example, id)
+				: same_value(heap, row.example, id);
+			row.count += same;
+			row.bytes += same ? rmr_heap_size(heap, id) : 0;
+		}
+		if (row.count)
+			add_row(work, row);
+	}
+	name_rows(work);
+}
+
+/* True if the value is all of the string, and not only its start. */
+static bool is_whole(const struct rmr_record *record)
+{
+	/* A JSON text has at least one byte a character: shorter than len, it was cut. */
+	uint64_t characters = 0;
+	const char *end = record->value.start + record->value.size - 1;
+	uint32_t code;
+
+	if (record->len == RMR_HEAP_UNKNOWN)
+		return true;
+	if (record->value.size < record->len + 2)
+		return false;
+	if (record->value.size == record->len + 2)
+		return true;
+	for (const char *p = record->value.start + 1; p < end; characters++)
+		p = rmr_json_next(p, &code);
+	return characters >= record->len;
+}
+
+static void key_values(struct waste_work *work)
+{
+	const struct rmr_heap *heap = work->heap;
+	struct rmr_record record;
+
+	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+		enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
+		struct rmr_ids ids;
+		switch (builtin) {
+		case RMR_BUILTIN_STR:
+		case RMR_BUILTIN_BYTES:
+			if (!(heap->flags[id] & RMR_FLAG_VALUE))
+				break;
+			rmr_heap_record(heap, id, &record);
+			if (!record.value.start || *record.value.start != '"')
+				break;
+			if (!is_whole(&record))
+				work->waste->truncated++;
+			else
+				add_key(work, builtin == RMR_BUILTIN_STR ? &work->strings
+									 : &work->bytes,
+					hash_bytes(record.value.start, record.value.size, 0), id);
+			break;
+		case RMR_BUILTIN_TUPLE:
+			ids = rmr_heap_children(heap, id);
+			if (ids.count && ids.count == rmr_heap_len(heap, id))
+				add_key(work, &work->tuples,
+					hash_bytes(ids.ids, ids.count * sizeof(*ids.ids), 1), id);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static bool is_container(enum rmr_builtin builtin)
+{
+	return builtin == RMR_BUILTIN_LIST || builtin == RMR_BUILTIN_DICT ||
+		builtin == RMR_BUILTIN_SET;
+}
+
+static void find_empty(struct waste_work *work)
+{
+	const struct rmr_heap *heap = work->heap;
+	struct rmr_waste_row rows[RMR_BUILTINS] = {0};
+
+	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+		enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
+		if (!is_container(builtin) || heap->len[id])
+			continue;
+		struct rmr_waste_row *row = &rows[builtin];
+		if (!row->count++)
+			*row = (struct rmr_waste_row){.kind = RMR_WASTE_EMPTY, .count = 1,
+				.example = id};
+		row->bytes += rmr_heap_size(heap, id);
+	}
+	for (int i = 0; i < RMR_BUILTINS; i++) {
+		if (rows[i].count)
+			add_row(work, rows[i]);
+	}
+	name_rows(work);
+}
+
+/*
+ * What a container of each length needs at most, as this heap shows it: no smaller one of this
+ * length or more is there. No layout of any version is assumed.
+ */
+struct needs {
+	struct need {
+		uint64_t len, size;
+	} *items;
+	size_t count;
+};
+
+static int compare_needs(const void *a, const void *b)
+{
+	const struct need *x = a, *y = b;
+
+	if (x->len != y->len)
+		return x->len < y->len ? -1 : 1;
+	return (x->size > y->size) - (x->size < y->size);
+}
+
+static bool learn_needs(const struct rmr_heap *heap, enum rmr_builtin builtin, struct needs *needs)
+{
+	size_t count = 0;
+
+	for (uint32_t id = 0; id < heap->counts.objects; id++)
+		count += rmr_heap_builtin(heap, id) == builtin;
+	needs->items = malloc((count + 1) * sizeof(*needs->items));
+	needs->count = 0;
+	if (!needs->items)
+		return false;
+	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+		if (rmr_heap_builtin(heap, id) == builtin &&
+			rmr_heap_len(heap, id) != RMR_HEAP_UNKNOWN)
+			needs->items[needs->count++] =
+				(struct need){rmr_heap_len(heap, id), rmr_heap_size(heap, id)};
+	}
+	qsort(needs->items, needs->count, sizeof(*needs->items), compare_needs);
+	for (size_t i = needs->count; i-- > 1;) {
+		if (needs->items[i].size < needs->items[i - 1].size)
+			needs->items[i - 1].size = needs->items[i].size;
+	}
+	return true;
+}
+
+static uint64_t need_of(const struct needs *needs, uint64_t len)
+{
+	size_t low = 0, high = needs->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (needs->items[middle].len < len)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < needs->count ? needs->items[low].size : 0;
+}
+
+static void find_room_of(struct waste_work *work, enum rmr_builtin builtin)
+{
+	const struct rmr_heap *heap = work->heap;
+	struct needs needs = {0};
+
+	if (!learn_needs(heap, builtin, &needs)) {
+		work->no_memory = true;
+		return;
+	}
+	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+		uint64_t len = rmr_heap_len(heap, id), size = rmr_heap_size(heap, id);
+		if (rmr_heap_builtin(heap, id) != builtin || len == RMR_HEAP_UNKNOWN || !len)
+			continue;
+		uint64_t need = need_of(&needs, len);
+		/* Growing containers have some room; a quarter is more than that. */
+		if (size >= need + ROOM_MIN && (size - need) * 4 >= size)
+			add_row(work, (struct rmr_waste_row){.kind = RMR_WASTE_OVERALLOCATED,
+				.count = 1, .bytes = size - need, .example = id});
+	}
+	free(needs.items);
+}
+
+static void find_room(struct waste_work *work)
+{
+	find_room_of(work, RMR_BUILTIN_LIST);
+	find_room_of(work, RMR_BUILTIN_DICT);
+	find_room_of(work, RMR_BUILTIN_SET);
+	name_rows(work);
+}
+
+/* A slot is a pointer: the rest of the dict goes. */
+static void find_instance_dicts(struct waste_work *work)
+{
+	const struct rmr_heap *heap = work->heap;
+	uint32_t types = rmr_heap_type_count(heap);
+	struct rmr_waste_row *rows = calloc((size_t)types + 1, sizeof(*rows));
+
+	if (!rows) {
+		work->no_memory = true;
+		return;
+	}
+	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+		enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
+		uint32_t dict = rmr_edges_dict_of(&work->edges, id);
+		if (dict == RMR_NO_OBJECT || builtin != RMR_BUILTIN_OTHER ||
+			heap->flags[id] & RMR_FLAG_MODULE ||
+			rmr_heap_builtin(heap, dict) != RMR_BUILTIN_DICT)
+			continue;
+		uint64_t size = rmr_heap_size(heap, dict) + rmr_heap_owned(heap, dict);
+		uint64_t slots = heap->len[dict] == UINT32_MAX ? 0 : POINTER * rmr_heap_len(heap, dict);
+		struct rmr_waste_row *row = &rows[heap->type[id]];
+		row->kind = RMR_WASTE_INSTANCE_DICT;
+		row->bytes += size > slots ? size - slots : 0;
+		if (!row->count++)
+			row->example = id;
+	}
+	for (uint32_t i = 0; i < types; i++) {
+		if (rows[i].count >= INSTANCES_MIN)
+			add_row(work, rows[i]);
+	}
+	free(rows);
+	name_rows(work);
+}
+
+static bool is_view(const struct rmr_heap *heap, uint32_t id)
+{
+	uint32_t type = rmr_heap_type(heap, id);
+	const char *name = type == RMR_NO_TYPE ? "" : heap->types[type].name;
+
+	return !strcmp(name, "memoryview") || !strcmp(name, "managedbuffer") ||
+		!strcmp(name, "ndarray");
+}
+
+/* What the views that lead to a buffer show of it, in bytes; UNKNOWN if one does not tell. */
+static uint64_t view_length(const struct rmr_heap *heap, struct rmr_ids views)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t i = 0; i < views.count; i++) {
+		uint64_t len = rmr_heap_len(heap, views.ids[i]);
+		if (len == RMR_HEAP_UNKNOWN)
+			return len;
+		sum += len;
+	}
+	return sum;
+}
+
+/* A buffer is pinned when nothing but views refers to it, and they show less than half of it. */
+static void find_pinned(struct waste_work *work)
+{
+	const struct rmr_heap *heap = work->heap;
+
+	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+		struct rmr_ids views = rmr_heap_referrers(heap, id);
+		uint64_t bytes = rmr_heap_size(heap, id) + rmr_heap_owned(heap, id);
+		bool only = views.count > 0 && bytes >= PINNED_MIN && !is_view(heap, id);
+		for (uint64_t i = 0; only && i < views.count; i++)
+			only = is_view(heap, views.ids[i]);
+		if (!only || rmr_heap_is_rooted(heap, id))
+			continue;
+		uint64_t shown = view_length(heap, views);
+		if (shown != RMR_HEAP_UNKNOWN && shown * 2 >= bytes)
+			continue;
+		add_row(work, (struct rmr_waste_row){.kind = RMR_WASTE_PINNED, .count = views.count,
+			.bytes = bytes - (shown == RMR_HEAP_UNKNOWN ? 0 : shown), .example = id});
+	}
+	name_rows(work);
+}
+
+struct rmr_error *rmr_waste_find(const struct rmr_heap *heap, size_t limit, struct rmr_waste **ret)
+{
+	struct waste_work work = {.heap = heap, .limit = limit};
+	struct rmr_error *err = rmr_heap_verify(heap);
+
+	if (!err)
+		err = rmr_edges_create(heap, &work.edges);
+	if (err)
+		return err;
+	work.waste = calloc(1, sizeof(*work.waste));
+	if (work.waste) {
+		key_values(&work);
+		find_duplicates(&work, &work.strings, RMR_WASTE_DUPLICATE_STR);
+		find_duplicates(&work, &work.bytes, RMR_WASTE_DUPLICATE_BYTES);
+		find_duplicates(&work, &work.tuples, RMR_WASTE_DUPLICATE_TUPLE);
+		find_empty(&work);
+		find_room(&work);
+		find_instance_dicts(&work);
+		find_pinned(&work);
+	}
+	free(work.strings.items);
+	free(work.bytes.items);
+	free(work.tuples.items);
+	rmr_edges_destroy(&work.edges);
+	if (!work.waste || work.no_memory) {
+		rmr_waste_destroy(work.waste);
+		return &rmr_enomem;
+	}
+	*ret = work.waste;
+	return NULL;
+}
+
+void rmr_waste_destroy(struct rmr_waste *waste)
+{
+	if (!waste)
+		return;
+	for (size_t i = 0; i < waste->rows; i++)
+		free(waste->row[i].what);
+	free(waste->row);
+	free(waste);
+}
