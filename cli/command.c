@@ -198,13 +198,15 @@ static struct rmr_error *parse(const struct rmr_context *context, const struct r
 }
 
 /** Makes the text of the line from the first own operand on the only one. */
-static void take_tail(struct rmr_args *args, const char *const *words, size_t count,
+static void take_tail(const struct rmr_command *command, struct rmr_args *args, const char *const *words, size_t count,
 	const struct rmr_tail *tails)
 {
+	bool line = command->flags & RMR_COMMAND_LINE;
+
 	for (size_t i = 0; args->operand_count && i < count; i++) {
 		if (words[i] != args->operands[0])
 			continue;
-		if (args->operand_count > 1 || !tails[i].quoted)
+		if (line || args->operand_count > 1 || !tails[i].quoted)
 			args->operands[0] = tails[i].text;
 		args->operand_count = 1;
 		return;
@@ -223,7 +225,7 @@ struct rmr_error *rmr_command_dispatch(struct rmr_context *context, const char *
 	if (err)
 		return usage(context, command, err);
 	if (tails && command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE))
-		take_tail(&call.args, words, count, tails);
+		take_tail(command, &call.args, words, count, tails);
 	if (rmr_args_count(&call.args, "help")) {
 		rmr_help_command(context, command);
 	} else {

@@ -62,7 +62,7 @@ enum rmr_command_flags {
 	/** In a shell the rest of the command, as it stands, is its operand, unless that is one quoted
 	 *  word. */
 	RMR_COMMAND_TAIL = 1 << 6,
-	RMR_COMMAND_LINE = 1 << 9, /**< the same up to the line's end, a ';' included */
+	RMR_COMMAND_LINE = 1 << 9, /**< the rest of the line, quotes and ';' included, is its operand */
 	RMR_COMMAND_SHELL = 1 << 7, /**< only in a shell */
 	RMR_COMMAND_OUTSIDE = 1 << 8, /**< not in a shell */
 };

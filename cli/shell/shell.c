@@ -33,8 +33,7 @@ static struct rmr_error *run_command(struct rmr_shell *shell, const char *line,
 	bool tail = command && command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE);
 	_rmr_free_ const char **texts = calloc(words->count, sizeof(*texts));
 	_rmr_free_ struct rmr_tail *tails = calloc(words->count, sizeof(*tails));
-	bool whole_line = command && command->flags & RMR_COMMAND_LINE && words->count > 1 &&
-		!(words->count == 2 && words->words[1].quoted);
+	bool whole_line = command && command->flags & RMR_COMMAND_LINE;
 
 	*next_ret = whole_line ? strlen(line) : words->next;
 	if (!texts || !tails)
