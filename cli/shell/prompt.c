@@ -80,7 +80,7 @@ static char *history_path(void)
 
 	if (state && *state == '/')
 		length = asprintf(&path, "%s/remora/history", state);
-	else if (home && *home)
+	else if (home && *home && access(home, W_OK) == 0) // never make a home
 		length = asprintf(&path, "%s/.local/state/remora/history", home);
 	if (length < 0)
 		return NULL;
