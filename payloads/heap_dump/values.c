@@ -39,10 +39,8 @@ struct rmr_span rmr_values_c_string(struct rmr_heap_dump *w, uint64_t text)
 			strlen((const char *)(uintptr_t)text), RMR_TEXT_UTF8};
 	while (size < RMR_REC_MAX_TEXT) {
 		uint64_t address = text + size;
-		// The walker's own names are in its image, which counts as no memory of the program.
-		bool own = address >= w->request.own_start && address < w->request.own_end;
 		// Once for each page.
-		if (!own && (size == 0 || !(address & 4095)) &&
+		if ((size == 0 || !(address & 4095)) &&
 			(address >> 47 || !rmr_is_readable(w, address & ~UINT64_C(7))))
 			break;
 		if (!rmr_word8(address, 0))
