@@ -134,7 +134,8 @@ static struct rmr_error *check_deadlines(struct rmr_session *session, struct wai
 		return rmr_error_hint(err, "C code in the target holds it; --timeout waits longer, "
 					   "0 for ever");
 	}
-	if (timeouts->job_ms && ms_since(wait->start) > timeouts->job_ms) {
+	if (wait->status.phase != RMR_PHASE_WAITING && timeouts->job_ms &&
+		ms_since(wait->start) > timeouts->job_ms) {
 		rmr_error_destroy(send_control(session, RMR_FRAME_CANCEL));
 		return rmr_error_create(RMR_E_TIMEOUT, 0, "the job did not end within %.1f s",
 			timeouts->job_ms / 1e3);
@@ -352,6 +353,9 @@ struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_
 		err = wait_for_job(session, &wait);
 	if (!err)
 		err = outcome_error(&wait);
+	if (err && run->kind == RMR_RUN_LIBRARY && strstr(err->message, "/proc/self/task/"))
+		err = rmr_error_hint(err, "where the target sees no /proc (a bare chroot) no C payload "
+					  "can be loaded; a Python payload can be run");
 	if (err)
 		return err;
 	*status_ret = wait.done.outcome == RMR_OUTCOME_FAILED ? 1 : wait.done.value;

@@ -17,7 +17,7 @@
 // How long a new thread may take before remora looks whether its maker is stuck.
 #define START_MS 500
 // How long the agent may take to leave when it has nothing to do.
-#define LEAVE_MS 2000
+#define LEAVE_MS 1000
 
 void rmr_timeouts_default(struct rmr_timeouts *timeouts, double seconds)
 {
@@ -321,7 +321,8 @@ static struct rmr_error *say_goodbye(struct rmr_session *session)
 
 	// The agent closes its end just before it unmaps itself; frames still on their way are late. A
 	// child that the target has forked meanwhile may hold that end too: do not insist on it.
-	for (unsigned ms = 1; !err && ms < LEAVE_MS; ms *= 2) {
+	uint64_t start = rmr_log_now();
+	for (unsigned ms = 1; !err && ms < LEAVE_MS / 2; ms *= 2) {
 		do
 			err = rmr_channel_receive(&session->channel, ms, false, &event);
 		while (!err && event == RMR_CHANNEL_FRAME);
@@ -331,7 +332,8 @@ static struct rmr_error *say_goodbye(struct rmr_session *session)
 	}
 	rmr_error_destroy(err);
 	close(rmr_take_fd(session->channel.fd));
-	if (wait_gone(session, LEAVE_MS)) {
+	unsigned spent = (unsigned)((rmr_log_now() - start) / 1000000);
+	if (wait_gone(session, spent < LEAVE_MS ? LEAVE_MS - spent : 0)) {
 		rmr_log("the agent has left");
 		return NULL;
 	}

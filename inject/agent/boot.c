@@ -6,6 +6,7 @@
 #include "payloads/freestanding.h"
 
 // The C library's headers give types and constants only; nothing of it is called.
+#include <errno.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -88,6 +89,25 @@ static bool serve(int fd, const struct rmr_hello *hello_in, struct rmr_boot *boo
 	return ran;
 }
 
+/** 0, or -errno and nothing is open. */
+static long make_pair(int *pair)
+{
+	long error =
+		rmr_sys(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+
+	if (rmr_sys_failed(error))
+		return error;
+	for (int i = 0; i < 2; i++)
+		pair[i] = rmr_message_above_standard(pair[i]);
+	if (pair[0] >= 0 && pair[1] >= 0)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		if (pair[i] >= 0)
+			rmr_sys(__NR_close, pair[i]);
+	}
+	return -EMFILE;
+}
+
 /** All but the last act; returns the C library's munmap. */
 __attribute__((used)) static void *boot(char *region)
 {
@@ -101,9 +121,7 @@ __attribute__((used)) static void *boot(char *region)
 		return unmap;
 	rmr_sys(__NR_madvise, region, RMR_BOOT_REGION, MADV_DONTFORK);
 	args->tid = (int32_t)rmr_sys(__NR_gettid);
-	long error = rmr_sys(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, args->fd);
-	args->fd[0] = rmr_message_above_standard(args->fd[0]);
-	args->fd[1] = rmr_message_above_standard(args->fd[1]);
+	long error = make_pair(args->fd);
 	args->error = (int32_t)error;
 	__atomic_store_n(&args->state, error < 0 ? RMR_BOOT_FAILED : RMR_BOOT_READY,
 		__ATOMIC_RELEASE);
