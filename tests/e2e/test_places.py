@@ -55,7 +55,7 @@ def apps():
         _apps["python"] = pythons.Interpreter("apps", [ENTRY / "python"], ENTRY / "root", facts)
         _apps["facts"] = facts
         for file in PLACES.glob("*.py"):
-            _apps["python"].place(file)
+            _apps["python"].target("places/" + file.stem)
     return _apps["python"]
 
 
@@ -112,30 +112,35 @@ class Server(support.Target):
                                         stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.errors)
         self.pid = self.process.pid
         try:
-            support.wait_for(self.listens, "%s listens" % name, 30)
+            support.wait_for(self.answers, "%s answers" % name, 30)
             self.pid = self.report()["pid"]
             self.born = support.Snapshot(self)
         except BaseException:
             self.close()
             raise
 
-    def listens(self):
+    def answers(self):
         if self.process.poll() is not None:
             raise AssertionError("%s ended: %s" % (self.name, self.condition()))
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), 5).close()
-            return True
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.request("/")[0] == 200
 
-    def get(self, path="/"):
+    def request(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.request("GET", path, headers={"Connection": "close"})
             answer = connection.getresponse()
-            body = answer.read().decode()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def get(self, path="/"):
+        try:
+            status, body = self.request(path)
         except (OSError, http.client.HTTPException) as error:
             raise AssertionError("%s does not answer: %r; %s" % (self.name, error, self.condition()))
-        if answer.status != 200:
-            raise AssertionError("%s answers %d: %s; %s" % (self.name, answer.status, body, self.condition()))
+        if status != 200:
+            raise AssertionError("%s answers %d: %s; %s" % (self.name, status, body, self.condition()))
         return body
 
     def report(self):
@@ -199,9 +204,9 @@ class Place(support.LiveTest):
         """Returns whether it works. A refusal is one line, in time; neither harms the target."""
         with support.unharmed(self, target):
             result = support.remora(*line)
-            if result.status:
-                self.assertIn(result.status, statuses, repr(result))
-                self.refused(result, result.status, pattern)
+        if result.status:
+            self.assertIn(result.status, statuses, repr(result))
+            self.refused(result, result.status, pattern)
         return result.status == 0
 
 
@@ -341,7 +346,7 @@ class Programs(Place):
         for kind in ("malloc1", "malloc9"):
             with support.Target(python, kind) as target:
                 self.assertIn(library, support.read("/proc/%d/maps" % target.pid))
-                self.attach(target, times=10)
+                self.attach(target, times=5)
                 target.finish(self)
 
     def test_jemalloc(self):
