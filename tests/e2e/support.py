@@ -87,7 +87,8 @@ def command(*args, binary=None):
 def environment(extra=None):
     """What remora is run with: nothing of the caller's settings."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("REMORA_")}
-    env.update(LC_ALL="C.UTF-8", TERM="dumb", HISTFILE="/dev/null", **(extra or {}))
+    env.update(LC_ALL="C.UTF-8", TERM="dumb", HISTFILE="/dev/null")
+    env.update(extra or {})
     return env
 
 

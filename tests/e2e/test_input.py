@@ -46,6 +46,8 @@ class Dumps(support.LiveTest):
                 self.assertRegex(result.err, "(?m)^remora: ")
                 if result.status == 0:
                     self.assertRegex(result.err, "(?i)warning.*(cut|end|trailer|complete)", repr(result))
+        result = support.remora("summary", self.written(gzip.compress(self.bytes)[:50000]))
+        self.assertIn("warning", self.good(result).err)
 
     def test_empty(self):
         self.refused(support.remora("summary", self.written(b"")), 2, "(?i)empty|no dump")
@@ -54,7 +56,7 @@ class Dumps(support.LiveTest):
         generator = random.Random(4)
         cases = [b"hello\n", b"{}", b"[1, 2]\n", b"\x00" * 5000, b"{" * 100000, b'{"remora": 99}\n',
                  b'{"remora": 1}\n' + b"[" * 100000, bytes(generator.randrange(256) for _ in range(5000)),
-                 gzip.compress(b"hello\n"), gzip.compress(self.bytes)[:5000], b"\x28\xb5\x2f\xfd" + bytes(50),
+                 gzip.compress(b"hello\n"), gzip.compress(self.bytes)[:20], b"\x28\xb5\x2f\xfd" + bytes(50),
                  b'{"address": 1, "type": "x", "size": -5, "refs": ["a"]}\n']
         for case in cases:
             with self.subTest(case=case[:20]):

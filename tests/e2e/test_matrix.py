@@ -20,7 +20,7 @@ class Matrix(support.LiveTest):
                 self.good(support.remora("dump", target, "-o", file))
             self.check_dump(interpreter, target, file)
             with support.unharmed(self, target):
-                result = self.good(support.remora("summary", target))
+                result = self.good(support.remora("summary", "--limit", "0", target))
                 self.assertRegex(result.out, r"(?m)\bdict\b", repr(result))
             target.finish(self)
 
@@ -32,7 +32,7 @@ class Matrix(support.LiveTest):
         self.assertGreater(len(dump.objects), 3000)
         self.assertEqual(os.stat(file).st_mode & 0o777, 0o600)
         kit, = dump.named("module", "kit")
-        result = self.good(support.remora("summary", file))
+        result = self.good(support.remora("summary", "--limit", "0", file))
         self.assertRegex(result.out, r"(?m)\bmodule\b")
         result = self.good(support.remora("referrers", file, kit["address"]))
         self.assertIn("dict", result.out, repr(result))

@@ -15,7 +15,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 import unittest
 
@@ -80,6 +79,16 @@ class Program(pythons.Interpreter):
         return self.argument % super().target(kind)
 
 
+class Whole(Program):
+    """One whose line says all."""
+
+    def __init__(self, name, *line):
+        super().__init__(name, *line[:-1], argument=line[-1])
+
+    def target(self, kind):
+        return self.argument
+
+
 class Child(support.Target):
     """A target whose process is a descendant of the one that was started: the last one."""
 
@@ -104,20 +113,14 @@ class Server(support.Target):
     """A server of the tree that runs wsgi.py or asgi.py. It reports by answering GET /state."""
 
     def __init__(self, name, *line, port=None, vary=""):
-        self.kind, self.name, self.port = support.Kind(name, vary=vary), name, port or free_port()
-        self.buffer, self.stray = b"", []
-        self.errors = tempfile.TemporaryFile()
-        self.output = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(inside(*[n.format(port=self.port) for n in line]),
-                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.errors)
-        self.pid = self.process.pid
-        try:
-            support.wait_for(self.answers, "%s answers" % name, 30)
-            self.pid = self.report()["pid"]
-            self.born = support.Snapshot(self)
-        except BaseException:
-            self.close()
-            raise
+        self.port = port or free_port()
+        line = [word.format(port=self.port) for word in line]
+        super().__init__(Whole(name, *line), support.Kind(name, vary=vary))
+
+    def answer(self, word, seconds=30.0):
+        """Only READY: the first answer, and the PID of the process that gives it."""
+        support.wait_for(self.answers, "%s answers" % self.name, seconds)
+        self.pid = self.report()["pid"]
 
     def answers(self):
         if self.process.poll() is not None:
@@ -162,14 +165,10 @@ class Server(support.Target):
 
     def close(self):
         descendants = self.descendants(self.process.pid)
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(20)
+        super().close()
         for pid in descendants:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.output.close()
-        self.errors.close()
 
     @staticmethod
     def descendants(pid):

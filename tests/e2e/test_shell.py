@@ -67,10 +67,14 @@ class Scripted(support.LiveTest):
 
 class Terminal(support.LiveTest):
     def open(self, *args):
+        line = support.command(*args)
+        env = support.environment({"TERM": "xterm", "HOME": "/nonexistent", "COLUMNS": "120"})
         pid, self.fd = pty.fork()
         if pid == 0:
-            env = support.environment({"TERM": "xterm", "HOME": "/nonexistent", "COLUMNS": "120"})
-            os.execve(support.REMORA, support.command(*args), env)
+            try:
+                os.execve(line[0], line, env)
+            finally:
+                os._exit(99)
         self.addCleanup(os.close, self.fd)
         self.addCleanup(self.end, pid)
         self.child, self.screen = pid, ""
@@ -122,6 +126,7 @@ class Terminal(support.LiveTest):
 
     def test_process(self):
         with self.start("known_heap") as target:
+            target.arenas = 3
             with support.unharmed(self, target):
                 self.open("shell", target)
                 self.expect(self.PROMPT)
@@ -151,7 +156,7 @@ class Terminal(support.LiveTest):
             self.good(support.remora("dump", target, "-o", path))
         self.open("shell", path)
         self.expect(self.PROMPT)
-        self.type("objects --type No\t\n")
+        self.type("objects --type Nod\t\n")
         self.expect(r"Node")
         self.expect(self.PROMPT)
         self.type("why $1\n")
