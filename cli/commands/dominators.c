@@ -82,7 +82,7 @@ static void put_node(const struct listing *listing, uint32_t node, uint64_t leve
 	}
 	rmr_view_put_text(view, reach_word(rmr_dominators_reach(dominators, node)));
 	if (root == RMR_NO_OBJECT)
-		rmr_object_put_value(view, listing->heap, node);
+		rmr_object_put_place(view, listing->heap, node);
 	else
 		rmr_view_put_text(view, rmr_heap_root(listing->heap, root)->label);
 	if (listing->columns == COLUMNS)

@@ -8,7 +8,9 @@
 #include <string.h>
 
 enum {
-	VALUE_WIDTH = 80, // characters of a value in a table
+	VALUE_WIDTH = 80,    // characters of a value in a table
+	VALUE_COLUMNS = 100, // columns that they take, escaped
+	HOLDER_SIZE = 10000, // references, or referrers, of an object among which one is looked for
 };
 
 static const struct rmr_column reference_columns[] = {
@@ -30,6 +32,25 @@ void rmr_object_put_known(struct rmr_view *view, uint64_t value)
 		rmr_view_put_uint(view, value);
 }
 
+/** Puts a description, cut where escapes made it long; NULL puts nothing. */
+static void put_short(struct rmr_view *view, const char *text)
+{
+	struct rmr_line line = {0};
+
+	if (!text || rmr_view_format(view) != RMR_FORMAT_TABLE) {
+		rmr_view_put_text(view, text);
+		return;
+	}
+	rmr_line_add_safe(&line, text, strlen(text));
+	size_t length = line.length;
+	rmr_line_add(&line, "   ", 3); // room for the ellipsis
+	if (line.lost)
+		rmr_view_put_none(view);
+	else
+		rmr_view_put_bytes(view, line.bytes, rmr_line_shorten(line.bytes, length, VALUE_COLUMNS));
+	rmr_line_deinit(&line);
+}
+
 void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
 {
 	if (rmr_heap_is_absent(heap, id)) {
@@ -38,7 +59,7 @@ void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, ui
 	}
 	if (rmr_view_format(view) != RMR_FORMAT_JSON) {
 		_rmr_free_ char *text = rmr_heap_describe(heap, id, VALUE_WIDTH);
-		rmr_view_put_text(view, text);
+		put_short(view, text);
 		return;
 	}
 	struct rmr_record record;
@@ -51,6 +72,60 @@ void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, ui
 	else
 		rmr_view_put_none(view);
 	rmr_line_deinit(&json);
+}
+
+/** The name by which @p from refers to @p id; NULL if it has none, or too many references. */
+static char *name_in(const struct rmr_heap *heap, uint32_t from, uint32_t id)
+{
+	struct rmr_ids children = rmr_heap_children(heap, from);
+	struct rmr_names *names;
+	char *name = NULL;
+
+	if (children.count > HOLDER_SIZE)
+		return NULL;
+	struct rmr_error *err = rmr_names_create(heap, from, &names);
+	if (err) {
+		rmr_error_destroy(err); // the place is an extra
+		return NULL;
+	}
+	for (uint64_t i = 0; !name && i < children.count; i++) {
+		if (children.ids[i] == id)
+			name = rmr_names_text(names, i);
+	}
+	rmr_names_destroy(names);
+	return name;
+}
+
+/** The one object that refers to @p id, or the one that says most: a module. RMR_NO_OBJECT if there
+ *  are several equal ones. */
+static uint32_t find_holder(const struct rmr_heap *heap, uint32_t id)
+{
+	struct rmr_ids referrers = rmr_heap_referrers(heap, id);
+
+	if (referrers.count && referrers.ids[0] == referrers.ids[referrers.count - 1])
+		return referrers.ids[0];
+	for (uint64_t i = 0; i < referrers.count && i < HOLDER_SIZE; i++) {
+		if (strcmp(rmr_heap_type_label(heap, referrers.ids[i]), "module") == 0)
+			return referrers.ids[i];
+	}
+	return RMR_NO_OBJECT;
+}
+
+void rmr_object_put_place(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
+{
+	_rmr_free_ char *value = rmr_heap_describe(heap, id, VALUE_WIDTH);
+	uint32_t from = find_holder(heap, id);
+
+	if (value || rmr_view_format(view) != RMR_FORMAT_TABLE || from == RMR_NO_OBJECT) {
+		rmr_object_put_value(view, heap, id);
+		return;
+	}
+	_rmr_free_ char *holder = rmr_heap_describe(heap, from, VALUE_WIDTH);
+	_rmr_free_ char *name = name_in(heap, from, id);
+	struct rmr_line line = {0};
+	rmr_line_addf(&line, "in %s%s", holder ? holder : rmr_heap_type_label(heap, from), name ? name : "");
+	put_short(view, rmr_line_get(&line));
+	rmr_line_deinit(&line);
 }
 
 void rmr_object_put(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)

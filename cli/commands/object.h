@@ -21,6 +21,10 @@ void rmr_object_put_other(struct rmr_view *view, const char *type);
 /** Puts the value: in text what a person calls the object, in JSON its value or name. */
 void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id);
 
+/** The same, but where text has nothing to call the object by, people see where it is, if just one
+ *  object, or one module, refers to it: "in <module app>.__dict__". */
+void rmr_object_put_place(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id);
+
 /** Puts a number that may be RMR_HEAP_UNKNOWN. */
 void rmr_object_put_known(struct rmr_view *view, uint64_t value);
 

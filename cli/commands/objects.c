@@ -36,7 +36,7 @@ static void put_objects(struct rmr_view *view, const struct rmr_heap *heap,
 			rmr_view_put_uint(view, rmr_dominators_retained(dominators, ids[i]));
 		rmr_object_put_known(view, rmr_heap_rc(heap, ids[i]));
 		rmr_view_put_uint(view, rmr_heap_referrers(heap, ids[i]).count);
-		rmr_object_put_value(view, heap, ids[i]);
+		rmr_object_put_place(view, heap, ids[i]);
 	}
 }
 
