@@ -22,6 +22,8 @@ enum {
 	FOLLOW_BLOCK_US = 1000000,
 	CALL_STACK = 12 * 1024, /* what pthread_create may use, below the frame */
 	NEAR = 8 * 1024,
+	LOW_START = 1 << 20, /* well above vm.mmap_min_addr */
+	LOW_END = 4 << 20,
 	SIGSETXID = 33, /* glibc's own, for setuid() in all threads: a thread must answer it */
 };
 
@@ -204,14 +206,14 @@ static void return_exactly(struct borrow *b)
 	put_back(b);
 }
 
-static struct rmr_error *write_frame(struct borrow *b)
+static struct rmr_error *write_stack(struct borrow *b, rmr_addr_t address, const void *bytes,
+				     size_t size)
 {
-	struct rmr_error *err = rmr_target_write(b->target, b->frame.address, b->frame.bytes,
-						 b->frame.size);
+	struct rmr_error *err = rmr_target_write(b->target, address, bytes, size);
 
 	if (!rmr_error_catch(&err, RMR_E_TARGET))
 		return err;
-	return rmr_tracee_poke(&b->tracee, b->frame.address, b->frame.bytes, b->frame.size);
+	return rmr_tracee_poke(&b->tracee, address, bytes, size);
 }
 
 /* Everything up to the point where the thread would go on by the frame. */
@@ -238,7 +240,7 @@ static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *
 	if (!has_stack(maps, &b->frame, rmr_arch_sp(&b->saved)))
 		return unsafe(b, "short of stack");
 	b->changed = true;
-	err = write_frame(b);
+	err = write_stack(b, b->frame.address, b->frame.bytes, b->frame.size);
 	rmr_borrow_point(1);
 	if (err)
 		return err;
@@ -251,19 +253,46 @@ static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *
 	return err;
 }
 
-/* mmap by the thread itself. No signal handler can run meanwhile: all are blocked. */
-static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t *ret)
+/*
+ * Where to map: below all that the kernel chooses by itself (it goes down from the top, and programs
+ * without PIE begin at 4 MB), so that nobody else maps there meanwhile. 0 if there is no room.
+ */
+static rmr_addr_t choose_address(const struct rmr_maps *maps, size_t size)
 {
-	const uint64_t args[6] = {0,
+	for (rmr_addr_t start = LOW_END - size; start >= LOW_START; start -= size) {
+		size_t i = 0;
+		while (i < maps->count &&
+		       (maps->maps[i].end <= start || maps->maps[i].start >= start + size))
+			i++;
+		if (i == maps->count)
+			return start;
+	}
+	return 0;
+}
+
+/*
+ * mmap by the thread itself. No signal handler can run meanwhile: all are blocked. It returns into
+ * munmap, whose first two arguments are those of mmap with a fixed address: if remora dies right
+ * after the call, the thread frees the region by itself.
+ */
+static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t address, rmr_addr_t *ret)
+{
+	const uint64_t args[6] = {address,
 				  b->job->region_size,
 				  PROT_READ | PROT_EXEC,
-				  MAP_PRIVATE | MAP_ANONYMOUS,
+				  MAP_PRIVATE | MAP_ANONYMOUS |
+					  (address ? MAP_FIXED_NOREPLACE : 0),
 				  (uint64_t)-1,
 				  0};
+	rmr_addr_t sp = address ? b->frame.address - sizeof(address) : b->frame.address;
 	struct rmr_regs regs = b->saved;
+	struct rmr_error *err = NULL;
 
-	rmr_arch_prepare_syscall(&regs, b->code->syscall, b->frame.address, rmr_arch_nr_mmap(), args);
-	struct rmr_error *err = rmr_tracee_set_regs(&b->tracee, &regs);
+	if (address)
+		err = write_stack(b, sp, &b->code->munmap, sizeof(b->code->munmap));
+	rmr_arch_prepare_syscall(&regs, b->code->syscall, sp, rmr_arch_nr_mmap(), args);
+	if (!err)
+		err = rmr_tracee_set_regs(&b->tracee, &regs);
 	rmr_borrow_point(4);
 	if (!err)
 		err = rmr_tracee_next_syscall(&b->tracee, CALL_US);
@@ -287,6 +316,18 @@ static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t *ret)
 					b->job->region_size);
 	*ret = (rmr_addr_t)result;
 	return NULL;
+}
+
+/* The region at an address of ours, or, where that does not work, of the kernel's choice. */
+static struct rmr_error *map_region(struct borrow *b, const struct rmr_maps *maps, rmr_addr_t *ret)
+{
+	rmr_addr_t address = choose_address(maps, b->job->region_size);
+	struct rmr_error *err = call_mmap(b, address, ret);
+
+	if (!address || !err || err->errnum != EEXIST)
+		return err;
+	rmr_error_destroy(err);
+	return call_mmap(b, 0, ret);
 }
 
 static struct rmr_error *write_region(struct borrow *b, rmr_addr_t region)
@@ -349,11 +390,12 @@ static void follow(struct borrow *b)
 	rmr_tracee_detach(&b->tracee);
 }
 
-static struct rmr_error *run_job(struct borrow *b, struct rmr_borrow_result *ret)
+static struct rmr_error *run_job(struct borrow *b, const struct rmr_maps *maps,
+				 struct rmr_borrow_result *ret)
 {
 	rmr_addr_t region = 0;
 	struct rmr_regs regs = b->saved;
-	struct rmr_error *err = call_mmap(b, &region);
+	struct rmr_error *err = map_region(b, maps, &region);
 
 	if (err) {
 		if (b->tracee.stopped)
@@ -412,7 +454,7 @@ static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps 
 		return err;
 	err = install_frame(b, maps);
 	if (!err)
-		return run_job(b, ret);
+		return run_job(b, maps, ret);
 	if (b->changed)
 		put_back(b);
 	return err;
