@@ -24,6 +24,12 @@ struct diff_work {
 	size_t row_room;
 	struct rmr_intern labels; /* the number of a label is that of its row */
 	uint32_t *type_rows[3];   /* of each type of each heap: its row */
+	/* By path: where a row's object was found, to look it up in the other dumps. */
+	struct found {
+		size_t dump;
+		uint32_t id;
+	} *found;
+	size_t found_room;
 };
 
 static struct rmr_diff_row *row_of(struct diff_work *work, const char *label, uint32_t *number_ret)
@@ -231,6 +237,15 @@ static struct rmr_error *count_path(struct diff_work *work, size_t d, uint32_t n
 	struct rmr_diff_row *row = path ? row_of(work, path, &number) : NULL;
 	if (!row)
 		return &rmr_enomem;
+	if (number >= work->found_room) {
+		size_t room = (size_t)number * 2 + 64;
+		struct found *grown = realloc(work->found, room * sizeof(*grown));
+		if (!grown)
+			return &rmr_enomem;
+		work->found = grown;
+		work->found_room = room;
+	}
+	work->found[number] = (struct found){d, node};
 	row->count[d] += rmr_dominators_count(dominators, node);
 	row->bytes[d] += rmr_dominators_retained(dominators, node);
 	if (d + 1 == work->diff->dumps && root == RMR_NO_OBJECT)
@@ -265,6 +280,30 @@ static struct rmr_error *count_paths(struct diff_work *work, size_t d)
 		free(children);
 	}
 	return NULL;
+}
+
+/*
+ * What was too small for a row in one dump, but not in another: the object at the same address is
+ * asked, so that the row shows its growth and not all of it.
+ */
+static void complete_paths(struct diff_work *work)
+{
+	for (size_t i = 0; i < work->diff->count && work->diff->same_process; i++) {
+		struct rmr_diff_row *row = &work->diff->rows[i];
+		const struct rmr_heap *from = work->heaps[work->found[i].dump];
+		uint32_t id = work->found[i].id;
+		for (size_t d = 0; d < work->diff->dumps; d++) {
+			const struct rmr_heap *heap = work->heaps[d];
+			if (row->count[d] || id >= rmr_heap_id_end(from))
+				continue;
+			uint32_t other = rmr_heap_find(heap, rmr_heap_address(from, id));
+			if (other == RMR_NO_OBJECT || strcmp(rmr_heap_type_label(heap, other),
+							      rmr_heap_type_label(from, id)) != 0)
+				continue;
+			row->count[d] = rmr_dominators_count(work->dominators[d], other);
+			row->bytes[d] = rmr_dominators_retained(work->dominators[d], other);
+		}
+	}
 }
 
 static int compare_rows(const void *a, const void *b, void *context)
@@ -310,6 +349,8 @@ static struct rmr_error *fill(struct diff_work *work, enum rmr_diff_by by)
 		return &rmr_enomem;
 	for (size_t d = 0; by == RMR_DIFF_PATH && !err && d < diff->dumps; d++)
 		err = count_paths(work, d);
+	if (by == RMR_DIFF_PATH && !err)
+		complete_paths(work);
 	return err;
 }
 
@@ -349,6 +390,7 @@ struct rmr_error *rmr_diff_create(struct rmr_heap *const *heaps,
 		err = label_rows(&work);
 	for (size_t d = 0; d < 3; d++)
 		free(work.type_rows[d]);
+	free(work.found);
 	rmr_intern_deinit(&work.labels);
 	if (err)
 		rmr_diff_destroy(work.diff);

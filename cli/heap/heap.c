@@ -462,8 +462,8 @@ bool rmr_heap_is_rooted(const struct rmr_heap *heap, uint32_t id)
 bool rmr_heap_is_held_by_c(const struct rmr_heap *heap, uint32_t id)
 {
 	if (id >= heap->counts.objects || heap->rc[id] == RMR_NARROW_UNKNOWN ||
-		heap->flags[id] & RMR_FLAG_IMMORTAL)
+		rmr_heap_is_immortal(heap, id))
 		return false;
-	uint64_t rc = rmr_heap_rc(heap, id), found = rmr_heap_referrers(heap, id).count;
+	uint64_t rc = heap->rc[id], found = rmr_heap_referrers(heap, id).count;
 	return rc > found && rc > found + rmr_heap_root_references(heap, id);
 }

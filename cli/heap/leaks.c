@@ -405,7 +405,8 @@ static bool is_covered(const struct leak_work *work, struct candidate **chosen, 
 static bool is_worth_telling(const struct leak_work *work, const struct candidate *candidate)
 {
 	return work->comparable ? candidate->score >= ITEM_WEIGHT * GROWTH_MIN
-				: candidate->score * SHARE_MIN >= (double)work->total;
+				: candidate->score * SHARE_MIN >= (double)work->total &&
+			candidate->retained * SHARE_MIN >= work->total;
 }
 
 static bool tell(struct leak_work *work, size_t limit, struct rmr_leaks *leaks)

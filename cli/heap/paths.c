@@ -42,10 +42,9 @@ struct search {
 };
 
 enum {
-	MARK_ROOTED = 1, /* a root other than static and interned refers to it */
-	MARK_STATIC = 2,
-	MARK_MODULE = 4, /* a value of sys.modules */
-	MARK_AVOID = 8,
+	MARK_ROOTED = 1, /* a root other than the interned strings refers to it */
+	MARK_MODULE = 2, /* a value of sys.modules */
+	MARK_AVOID = 4,
 };
 
 static bool search_push(struct search *search, uint32_t id)
@@ -79,8 +78,22 @@ static void search_hit(struct search *search, struct hit hit)
 	search->hits[search->hit_count++] = hit;
 }
 
-/* Notes the roots of the given kind that refer to an id. */
-static void search_roots(struct search *search, uint32_t id, bool fixed, uint64_t length)
+/*
+ * True for what starts a path only where nothing else does: static objects, and what a frame holds
+ * beside its locals (its function, its globals), which modules lead to under better names.
+ */
+static bool is_last_resort(const struct rmr_heap *heap, uint32_t number, uint64_t reference)
+{
+	const struct rmr_root *root = &heap->roots[number];
+
+	if (root->kind != RMR_ROOT_FRAME)
+		return root->kind == RMR_ROOT_STATIC;
+	_rmr_free_ char *name = rmr_heap_root_name(heap, number, reference);
+	return !name || *name == '<' || !strncmp(name, ".f_", 3);
+}
+
+/* Notes the roots that refer to an id, the good ones or those of the last resort. */
+static void search_roots(struct search *search, uint32_t id, bool last, uint64_t length)
 {
 	const struct rmr_heap *heap = search->heap;
 
@@ -91,10 +104,10 @@ static void search_roots(struct search *search, uint32_t id, bool fixed, uint64_
 				heap->rooted[i - 1].root == number))
 			continue;
 		const struct rmr_root *root = &heap->roots[number];
-		if (root->kind == RMR_ROOT_INTERNED || (root->kind == RMR_ROOT_STATIC) != fixed)
+		if (root->kind == RMR_ROOT_INTERNED)
 			continue;
 		for (uint64_t k = 0; k < root->refs.count; k++) {
-			if (root->refs.ids[k] != id)
+			if (root->refs.ids[k] != id || is_last_resort(heap, number, k) != last)
 				continue;
 			search_hit(search, (struct hit){id, RMR_NO_OBJECT, number, k,
 				length, RMR_PATH_ROOT});
@@ -160,19 +173,20 @@ static void search_enter(struct search *search, uint32_t id, uint64_t length)
 {
 	if (search->marks[id] & MARK_ROOTED)
 		search_roots(search, id, false, length);
+	/* sys.modules['app'] is one thing to read, and its __dict__ is not seen: two steps less. */
 	if (search->marks[id] & MARK_MODULE)
 		search_hit(search, (struct hit){search->modules, id, search->modules_root, 0,
-			length + 1, RMR_PATH_ROOT});
+			length ? length - 1 : 0, RMR_PATH_ROOT});
 }
 
-/* True if no later level can find a path that comes before those that are wanted. */
+/* True if no level after this one can find a path that comes before those that are wanted. */
 static bool search_is_done(const struct search *search, uint64_t length)
 {
 	size_t sure = 0;
 
 	for (size_t i = 0; i < search->hit_count; i++)
-		sure += search->hits[i].length <= length ||
-			(search->hits[i].length == length + 1 &&
+		sure += search->hits[i].length < length ||
+			(search->hits[i].length == length &&
 				!hit_order(search->heap, &search->hits[i]));
 	return sure >= search->limit;
 }
@@ -197,13 +211,13 @@ static void search_run(struct search *search, bool named)
 	}
 }
 
-/* When no root leads to it: static objects, then what C holds, then the object alone. */
+/* When no root leads to it: the last resorts, then what C holds, then the object alone. */
 static void search_rest(struct search *search)
 {
 	const struct rmr_heap *heap = search->heap;
 
 	for (size_t i = 0; i < search->queued && !search->hit_count; i++) {
-		if (search->marks[search->queue[i]] & MARK_STATIC)
+		if (search->marks[search->queue[i]] & MARK_ROOTED)
 			search_roots(search, search->queue[i], true, 0);
 	}
 	for (size_t i = 0; i < search->queued && !search->hit_count; i++) {
@@ -249,11 +263,9 @@ static void mark_roots(struct search *search)
 
 	for (uint64_t i = 0; i < heap->counts.root_references; i++) {
 		uint32_t root = heap->rooted[i].root, id = heap->rooted[i].id;
-		if (root >= heap->counts.roots || id >= rmr_heap_id_end(heap))
-			continue;
-		enum rmr_root_kind kind = heap->roots[root].kind;
-		if (kind != RMR_ROOT_INTERNED)
-			search->marks[id] |= kind == RMR_ROOT_STATIC ? MARK_STATIC : MARK_ROOTED;
+		if (root < heap->counts.roots && id < rmr_heap_id_end(heap) &&
+			heap->roots[root].kind != RMR_ROOT_INTERNED)
+			search->marks[id] |= MARK_ROOTED;
 	}
 	mark_modules(search);
 }

@@ -4,9 +4,10 @@
  * Why is an object alive: the shortest named paths from a root to it.
  *
  * A path is searched over references that have names first; over all references where there is
- * none. Shorter paths come first; at equal length those from modules, then frames, then threads;
- * paths from static objects only where there are no others; a holder in C only where there is no
- * path from a root at all.
+ * none. Shorter paths come first, by the steps that a person reads; at equal length those from
+ * modules, then frames, then threads;
+ * paths from static objects, and from what a frame holds beside its locals, only where there are
+ * no others; a holder in C only where there is no path from a root at all.
  */
 #ifndef RMR_CLI_HEAP_PATHS_H
 #define RMR_CLI_HEAP_PATHS_H

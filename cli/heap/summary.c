@@ -124,7 +124,7 @@ static void complete_part(void *context, unsigned number)
 	rooted = rmr_heap_first_rooted(heap, (uint32_t)start);
 	for (uint32_t id = (uint32_t)start; id < end; id++) {
 		uint64_t rc = rmr_heap_rc(heap, id), found = rmr_heap_referrers(heap, id).count;
-		if (rc == RMR_HEAP_UNKNOWN || rmr_heap_flags(heap, id) & RMR_FLAG_IMMORTAL)
+		if (rc == RMR_HEAP_UNKNOWN || rmr_heap_is_immortal(heap, id))
 			continue;
 		while (rooted < heap->counts.root_references && heap->rooted[rooted].id < id)
 			rooted++;

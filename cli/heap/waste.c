@@ -378,8 +378,10 @@ static void find_instance_dicts(struct waste_work *work)
 	for (uint32_t id = 0; id < heap->counts.objects; id++) {
 		enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
 		uint32_t dict = rmr_edges_dict_of(&work->edges, id);
+		const struct rmr_type *type = &heap->types[heap->type[id]];
+		/* Nobody can give slots to a class of the interpreter. */
 		if (dict == RMR_NO_OBJECT || builtin != RMR_BUILTIN_OTHER ||
-			heap->flags[id] & RMR_FLAG_MODULE ||
+			type->label == type->name || heap->flags[id] & RMR_FLAG_MODULE ||
 			rmr_heap_builtin(heap, dict) != RMR_BUILTIN_DICT)
 			continue;
 		uint64_t size = rmr_heap_size(heap, dict) + rmr_heap_owned(heap, dict);
