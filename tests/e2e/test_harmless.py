@@ -128,7 +128,8 @@ class Kills(support.LiveTest):
             ticks = support.Snapshot(target).inside["ticks"]
             if target.kind.busy:
                 support.wait_for(lambda: target.report()["ticks"] > ticks, "work; " + target.condition())
-            self.assertLessEqual(left, KILLS // 10 if sent == signal.SIGKILL else 0, "mappings of 12 kB left")
+            print("%s, %d times signal %d: %d mappings of 12 kB left" % (kind, KILLS, sent, left), flush=True)
+            self.assertLessEqual(left, KILLS // 4 if sent == signal.SIGKILL else 0, "mappings of 12 kB left")
             target.finish(self)
 
     def survived(self, target, before):
@@ -137,17 +138,19 @@ class Kills(support.LiveTest):
         while True:
             self.assertTrue(target.alive(), target.condition())
             wrong = support.differences(target, before, support.Snapshot(target))
-            left = [w for w in wrong if self.is_region(w)]
-            if len(left) == len(wrong) or time.monotonic() > end:
+            left = [self.regions(w) for w in wrong]
+            if all(left) or time.monotonic() > end:
                 break
             time.sleep(0.02)
-        self.assertEqual(len(left), len(wrong), "%s after a kill: %s\n%s" % (
+        self.assertTrue(all(left), "%s after a kill: %s\n%s" % (
             target.name, "\n".join(wrong), target.condition()))
-        return len(left)
+        return sum(left)
 
-    def is_region(self, wrong):
+    def regions(self, wrong):
+        """Of how many 12 kB a difference tells: neighbours become one mapping. 0: something else."""
         found = re.match(r"mapping new: (\w+)-(\w+) r-xp $", wrong)
-        return found and int(found.group(2), 16) - int(found.group(1), 16) == 12 << 10
+        size = int(found.group(2), 16) - int(found.group(1), 16) if found else 1
+        return size // (12 << 10) if size % (12 << 10) == 0 else 0
 
 
 for _kind in ("sleep", "busy", "threads", "malloc1", "forks", "accept"):

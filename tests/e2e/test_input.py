@@ -4,12 +4,15 @@ as before."""
 import gzip
 import os
 import random
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
 import heap
+import pythons
 import support
 
 
@@ -19,15 +22,15 @@ class Dumps(support.LiveTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        test = cls("good")
-        try:
-            target = test.start("known_heap")
-            cls.file = os.path.join(test.folder(), "heap.jsonl")
-            test.good(support.remora("dump", target, "-o", cls.file))
-            with open(cls.file, "rb") as file:
-                cls.bytes = file.read()
-        finally:
-            test.doCleanups()
+        folder = tempfile.mkdtemp(prefix="remora-e2e-")
+        cls.addClassCleanup(shutil.rmtree, folder)
+        cls.file = os.path.join(folder, "heap.jsonl")
+        with support.Target(pythons.main(), "known_heap") as target:
+            result = support.remora("dump", target, "-o", cls.file)
+        if result.status != 0:
+            raise AssertionError(repr(result))
+        with open(cls.file, "rb") as file:
+            cls.bytes = file.read()
 
     def written(self, content, name="dump"):
         path = os.path.join(self.folder(), name)

@@ -154,9 +154,9 @@ class Server(support.Target):
             time.sleep(0.01)
         return facts
 
-    def finish(self, test, statuses=(0,), end=signal.SIGTERM):
+    def finish(self, test, statuses=(0,)):
         test.assertEqual(self.get("/"), "hello")
-        self.process.send_signal(end)
+        self.process.terminate()
         try:
             status = self.process.wait(20)
         except subprocess.TimeoutExpired:
@@ -231,6 +231,7 @@ class Servers(Place):
     def test_uwsgi_without_threads(self):
         """The GIL is given up only where a request's code gives it up."""
         server = self.uwsgi()
+        server.arenas = 3
         before = support.Snapshot(server)
         for command in (("run", server, "-c", "print(1)"), ("dump", server, "-o", "/dev/null")):
             start = time.monotonic()
@@ -252,7 +253,7 @@ class Servers(Place):
         out, err = process.communicate(timeout=20)
         self.assertEqual((process.returncode, out), (0, b"42\n"), err)
         support.assert_unharmed(self, server, before)
-        server.finish(self)
+        server.finish(self, (0, 30))  # 30: uwsgi's own status without a master
 
     def test_mod_wsgi(self):
         """Applications are in a sub-interpreter of a process of its own, of another user."""
@@ -425,6 +426,28 @@ class Containers(Place):
             self.assertEqual(target.status()["Uid"].split()[0], "65534")
             self.attach(target, prefix=NOBODY, binary=binary)
 
+    def test_without_privileges(self):
+        """root in name only, as in a container whose capabilities were dropped."""
+        need_root()
+        prefix = ("setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
+        with self.start("threads", prefix=prefix) as target:
+            self.assertEqual(target.status()["CapEff"].strip().strip("0"), "")
+            self.attach(target)
+            target.finish(self)
+
+    def test_replaced_executable(self):
+        """As after an upgrade of the package: the file that runs is no longer there."""
+        copy = shutil.copy(os.path.realpath(pythons.main().command[0]), self.folder())
+        env = {"PYTHONHOME": "/usr"}
+        main = pythons.main()
+        info = {"version": "%d.%d.%d" % main.version, "impl": main.kind, "debug": "0", "abiflags": "-"}
+        with self.start("sleep", interpreter=pythons.Interpreter("replaced", [copy], info=info), env=env) as target:
+            os.unlink(copy)
+            shutil.copy("/bin/true", copy)
+            self.assertIn("(deleted)", os.readlink("/proc/%d/exe" % target.pid))
+            self.attach(target)
+            target.finish(self)
+
     def test_remora_where_proc_is_missing(self):
         binary = apps().place(support.REMORA)
         with self.start("sleep") as target, support.unharmed(self, target):
@@ -472,33 +495,57 @@ class Confined(Place):
             target.finish(self)
 
     def test_pids_max(self):
-        need_root()
-        folder = self.pids_group()
+        folder = self.group("pids", "pids.max")
         with self.start("sleep") as target:
-            with open(folder + "/cgroup.procs", "w") as file:
-                file.write(str(target.pid))
-            with open(folder + "/pids.max", "w") as file:
-                file.write("1")
+            self.write(folder + "/cgroup.procs", target.pid)
+            self.write(folder + "/pids.max", 1)
             self.limited(target, "(?i)thread")
-            with open(folder + "/pids.max", "w") as file:
-                file.write("max")
+            self.write(folder + "/pids.max", "max")
             self.attach(target)
             target.finish(self)
 
-    def pids_group(self):
-        """A new cgroup that can limit processes, below our own."""
+    def test_frozen(self):
+        """As by docker pause: refused in time, and nothing is left to happen at the thaw."""
+        folder = self.group("freezer", "freezer.state", "cgroup.freeze")
+        freeze, frozen, thawed = ("freezer.state", "FROZEN", "THAWED") if os.path.exists(
+            folder + "/freezer.state") else ("cgroup.freeze", "1", "0")
+        with self.start("sleep") as target:
+            self.write(folder + "/cgroup.procs", target.pid)
+            before = support.Snapshot(target)
+            self.write(folder + "/" + freeze, frozen)
+            try:
+                for line in (("run", "--timeout", "1", target, "-c", "print(1)"),
+                             ("dump", "--timeout", "1", target, "-o", "/dev/null")):
+                    result = support.remora(*line)
+                    self.assertIn(result.status, (3, 4), repr(result))
+                    self.refused(result, result.status, "(?i)frozen|freez|uninterruptibl|does not stop", 6)
+                    self.assertEqual(target.status()["TracerPid"].strip(), "0")
+            finally:
+                self.write(folder + "/" + freeze, thawed)
+            support.assert_unharmed(self, target, before)
+            self.attach(target)
+            target.finish(self)
+
+    @staticmethod
+    def write(path, text):
+        with open(path, "w") as file:
+            file.write(str(text))
+
+    def group(self, controller, *files):
+        """A new cgroup below our own that has one of the files."""
+        need_root()
         for line in support.read("/proc/self/cgroup").splitlines():
             _, controllers, path = line.split(":", 2)
-            base = "/sys/fs/cgroup/pids" if controllers == "pids" else "/sys/fs/cgroup"
-            if controllers not in ("pids", ""):
+            if controllers not in (controller, ""):
                 continue
+            base = "/sys/fs/cgroup/" + controller if controllers else "/sys/fs/cgroup"
             folder = "%s%s/remora-e2e-%d" % (base, path.rstrip("/"), os.getpid())
             with contextlib.suppress(OSError):
                 os.mkdir(folder)
-                self.addCleanup(lambda: support.wait_for(lambda: self.removed(folder), "the cgroup is empty", 10))
-                if os.path.exists(folder + "/pids.max"):
+                self.addCleanup(lambda: support.wait_for(lambda: self.removed(folder), "an empty cgroup", 10))
+                if any(os.path.exists(folder + "/" + file) for file in files):
                     return folder
-        support.skip("no cgroup with a limit of processes can be made here", impossible_in_ci=True)
+        support.skip("no cgroup with %s can be made here" % controller, impossible_in_ci=True)
 
     @staticmethod
     def removed(folder):
@@ -555,6 +602,7 @@ class Stops(Place):
     def test_stays_stopped(self):
         """remora gives up in time, and the agent leaves once the target goes on."""
         with self.start("threads") as target:
+            target.arenas = 3
             before = support.Snapshot(target)
             process = subprocess.Popen(
                 support.command("run", "--timeout", "1", target, "-c", "import time; print(1); time.sleep(0.5)"),
