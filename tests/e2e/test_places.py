@@ -444,6 +444,7 @@ class Containers(Place):
         with self.start("sleep", interpreter=pythons.Interpreter("replaced", [copy], info=info), env=env) as target:
             os.unlink(copy)
             shutil.copy("/bin/true", copy)
+            target.born = support.Snapshot(target)
             self.assertIn("(deleted)", os.readlink("/proc/%d/exe" % target.pid))
             self.attach(target)
             target.finish(self)
