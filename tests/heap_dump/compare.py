@@ -172,6 +172,81 @@ def check_refs(dump, result):
                     result.differs("reference to no object", d, d["type"], key)
 
 
+MISSING = object()
+
+
+def resolve(o, name):
+    """The object that a reference of this name leads to."""
+    if name.startswith("["):
+        return o[int(name[1:-1])]
+    attribute = name[1:]
+    if attribute == "__dict__":
+        return object.__getattribute__(o, "__dict__")
+    for cls in type(o).__mro__:
+        slot = cls.__dict__.get(attribute)
+        if type(slot).__name__ == "member_descriptor":
+            try:
+                return slot.__get__(o)
+            except AttributeError:
+                pass
+    return object.__getattribute__(o, attribute)
+
+
+def check_names(objects, dump, shapes, skip, result):
+    """Names of references: those that are given are right, those of instances are there."""
+    mutable = (varied.Plain, varied.Slots, varied.NoSlots, varied.WeakSlots, varied.Concrete,
+               varied.Error)
+    for o in objects:
+        d = dump.get(id(o))
+        if d is None:
+            continue
+        if isinstance(o, type) or id(o) in skip:
+            continue
+        if type(o) is dict and "keys" in d:
+            edges = list(zip(d["keys"], d["refs"]))
+            if sorted(edges) != sorted((id(k), id(v)) for k, v in o.items()) and len(edges) == d["len"] and \
+                    len(edges) == len(o):
+                result.differs("keys", o, list(o)[:4], edges[:4])
+        if type(o).__module__ != "varied" and type(o).__name__[:4] != "Sub_" and \
+                type(o).__name__ not in ("function", "method", "Named", "Thread", "property"):
+            continue
+        names = shapes[d["shape"]] if "shape" in d else []
+        edges = d["refs"] + d.get("hidden", [])
+        for name, edge in zip(names, edges):
+            if name is None or name[0] not in ".[":
+                continue
+            try:
+                got = resolve(o, name)
+            except AttributeError:
+                got = MISSING
+            if id(got) != edge and name not in (".__notes__", ".__type_params__", ".__annotations__",
+                                                ".__annotate__", ".__builtins__"):
+                result.differs("name", o, name, repr(got)[:50] + " " + str(dump.get(edge))[:80])
+        if isinstance(o, mutable) and (len(names) < len(edges) or None in names):
+            result.differs("no name", o, names, edges)
+
+
+def check_roots(roots, dump, result):
+    labels = [r["label"] for r in roots]
+    wanted = ["sys.modules", "sys.__dict__", "builtins.__dict__", "<thread MainThread>",
+              "<thread sleeper-0>"]
+    for label in wanted:
+        if label not in labels:
+            result.differs("no root", label, label, labels)
+    local = []
+    for root in roots:
+        if len(root["names"]) != len(root["refs"]):
+            result.differs("root", root, root["names"], root["refs"])
+        if root["root"] == "frame" and root["function"] == "sleep_in":
+            if root["line"] != varied.sleep_in.__code__.co_firstlineno + 2:
+                result.differs("line", root, "", root["line"])
+            if ".local_of_thread" in root["names"]:
+                local.append(root["refs"][root["names"].index(".local_of_thread")])
+            local.extend(root["refs"][:1] if dump[root["refs"][0]]["type"] == "frame" else [])
+    if len(set(local)) != 3:
+        result.differs("locals", roots, 3, local)
+
+
 def explained(dump, roots):
     """Completeness: the sum of min(references found, rc) / the sum of rc, and what is missing."""
     found = {}
@@ -207,7 +282,8 @@ def main():
     objects = closure(gc.get_objects() + [sys.modules])
     # The tools of this comparison change while it runs.
     skip = set(map(id, [objects, facts, facts.__dict__, sys._getframe(), facts.size, facts.rc, facts.len,
-                        facts.address, facts.starts, facts.refs, varied.KEEP, locals()]))
+                        facts.address, facts.starts, facts.refs, varied.KEEP, locals(),
+                        process.__dict__]))
     skip.update(id(o) for o in objects if type(o) is type(sys._getframe()) and
                 o.f_code in (main.__code__, Facts.collect.__code__, closure.__code__))
     facts.collect(objects)
@@ -219,11 +295,14 @@ def main():
     dump, shapes, roots, end = load(path)
     result = compare(objects, facts, dump, skip)
     check_refs(dump, result)
+    check_names(objects, dump, shapes, skip, result)
+    check_roots(roots, dump, result)
     share, over, worst = explained(dump, roots)
     bad = 0
     for key, n in sorted(result.count.items(), key=lambda item: -item[1]):
         print("%6d %-10s %-40s %s" % ((n,) + key + (result.sample[key],)))
-        bad += n if key[0] not in ("approximate", "rc") else 0
+        # ctypes' own metaclasses are flagged; the harness's functions are in use.
+        bad += n if key[0] not in ("approximate", "rc") or n > 10 else 0
     print("%s: %d objects compared of %d, %d in the dump, pause %d us, %s explained %.4f, over %d" % (
         sys.version.split()[0], len(objects) - len(skip), len(objects), len(dump),
         w.lib.rmr_test_pause(), "%.3f s" % (end["walk_ms"] / 1e3), share, over))
