@@ -111,13 +111,29 @@ static uint32_t find_holder(const struct rmr_heap *heap, uint32_t id)
 	return RMR_NO_OBJECT;
 }
 
+/** "sys.modules", if the interpreter holds @p id under that name; else NULL. */
+static const char *find_label(const struct rmr_heap *heap, uint32_t id)
+{
+	for (uint32_t r = 0; rmr_heap_is_rooted(heap, id) && r < rmr_heap_root_count(heap); r++) {
+		const struct rmr_root *root = rmr_heap_root(heap, r);
+		if (root->kind == RMR_ROOT_INTERPRETER && root->refs.count && root->refs.ids[0] == id)
+			return root->label;
+	}
+	return NULL;
+}
+
 void rmr_object_put_place(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
 {
 	_rmr_free_ char *value = rmr_heap_describe(heap, id, VALUE_WIDTH);
 	uint32_t from = find_holder(heap, id);
 
-	if (value || rmr_view_format(view) != RMR_FORMAT_TABLE || from == RMR_NO_OBJECT) {
+	if (value || rmr_view_format(view) != RMR_FORMAT_TABLE) {
 		rmr_object_put_value(view, heap, id);
+		return;
+	}
+	const char *label = find_label(heap, id);
+	if (label || from == RMR_NO_OBJECT) {
+		rmr_view_put_text(view, label);
 		return;
 	}
 	_rmr_free_ char *holder = rmr_heap_describe(heap, from, VALUE_WIDTH);
