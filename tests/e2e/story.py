@@ -24,8 +24,7 @@ def run(*args):
 
 def short(argument):
     text = str(argument)
-    return os.path.basename(text) if text.startswith(tempfile.gettempdir()) else \
-        "'%s'" % text if re.search(r"[\s();]", text) else text
+    return '"%s"' % text if re.search(r"[\s();]", text) else text
 
 
 def ask(*args):
@@ -56,12 +55,11 @@ def finish(client):
         sys.exit("an answer of the server was wrong")
 
 
-def tell(server, port, folder):
-    pid = server.pid
-    before, after = (os.path.join(folder, name) for name in ("before.jsonl", "after.jsonl"))
-    print("# An echo server is running as process %d. A client loads it a little.\n" % pid)
+def tell(server, port):
+    pid, before, after = server.pid, "before.jsonl", "after.jsonl"
+    print("# tests/targets/echo_server.py is running as process %d. A client loads it a little.\n" % pid)
     finish(load(port, 50, 20))
-    run("run", pid, "-c", "import sys; print(sys.version.split()[0], len(sys.modules), 'modules')")
+    run("run", pid, "-c", "import sys; print(sys.version.split()[0], 'with', len(sys.modules), 'modules')")
     run("dump", pid, "-o", before)
     run("summary", "--limit", "8", before)
     small = resident_kb(pid)
@@ -69,21 +67,19 @@ def tell(server, port, folder):
     print("# 500 more connections. In the midst of them the heap is dumped again: what does the client feel?\n")
     client = load(port, 500, 40)
     support.wait_for(lambda: resident_kb(pid) > small + 20000 or client.poll() is not None, "load", 120)
-    run("dump", pid, "-o", os.path.join(folder, "midst.jsonl"))
+    run("dump", pid, "-o", "midst.jsonl")
     finish(client)
     run("dump", pid, "-o", after)
     run("summary", "--limit", "8", after)
 
     old, new = types(before), types(after)
-    growth = sorted(((row["bytes"] - old.get(name, {"bytes": 0})["bytes"],
-                      row["count"] - old.get(name, {"count": 0})["count"], name)
+    growth = sorted(((row["bytes"] - old.get(name, {"bytes": 0})["bytes"], name)
                      for name, row in new.items()), reverse=True)
-    print("# What grew between the two:")
-    for grown, count, name in growth[:6]:
-        print("#   %-12s %+8d objects %+8d kB" % (name, count, grown // 1024))
-    largest = growth[0][2]
-    python_kb = sum(g for g, _, _ in growth) // 1024
-    print("\n# The type that grew most is %s. Why is the newest large one of them alive?\n" % largest)
+    print("# What grew between the two?\n")
+    run("diff", "--limit", "6", before, after)
+    largest = growth[0][1]
+    python_kb = sum(grown for grown, _ in growth) // 1024
+    print("# The type that grew most is %s. Why is the newest large one of them alive?\n" % largest)
     rows = ask("objects", after, "--type", largest, "--sort", "address")
     address = held(after, rows)
     run("why", after, address)
@@ -110,12 +106,14 @@ def held(dump, rows):
 
 
 def main():
-    server = subprocess.Popen([sys.executable, str(pythons.TARGETS / "echo_server.py")],
+    server = subprocess.Popen([sys.executable, "tests/targets/echo_server.py"], cwd=str(support.ROOT),
                               stdout=subprocess.PIPE)
     try:
         port = int(server.stdout.readline().decode().rsplit(":", 1)[1])
         with tempfile.TemporaryDirectory(prefix="remora-demo-") as folder:
-            tell(server, port, folder)
+            os.chdir(folder)
+            tell(server, port)
+            os.chdir("/")
     finally:
         server.terminate()
         server.wait(20)
