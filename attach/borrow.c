@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "attach/log.h"
+#include "attach/seccomp.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -53,6 +54,7 @@ struct borrow {
 	struct rmr_tracee tracee;
 	struct rmr_regs saved; /* as it was stopped */
 	enum rmr_restart restart;
+	int seccomp;  /* its mode before the stop */
 	bool changed; /* registers, mask or stack are not what they were */
 	uint64_t mask;
 	size_t xstate_size;
@@ -166,6 +168,15 @@ static struct rmr_error *check_safe(struct borrow *b, struct rmr_unwind *unwind)
 	if (b->job->init_threads && !is_between_switches(b, unwind))
 		return unsafe(b, "switching threads");
 	return NULL;
+}
+
+static struct rmr_error *check_seccomp(const struct borrow *b)
+{
+	/* From glibc 2.34 on it is there. */
+	bool old_libc = rmr_target_module(b->target, b->code->pthread_create) != b->target->libc;
+
+	return rmr_seccomp_check(b->target->pid, b->tracee.tid, b->seccomp, b->target->inner,
+				 old_libc);
 }
 
 /* Puts everything back at an event stop, then lets the thread go. */
@@ -450,6 +461,8 @@ static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps 
 	}
 	if (!err)
 		err = check_safe(b, unwind);
+	if (!err)
+		err = check_seccomp(b);
 	if (err)
 		return err;
 	err = install_frame(b, maps);
@@ -472,6 +485,7 @@ struct rmr_error *rmr_borrow_run(struct rmr_target *target, const struct rmr_bor
 	b->target = target;
 	b->code = code;
 	b->job = job;
+	b->seccomp = rmr_seccomp_mode(target->pid, tid);
 	struct rmr_error *err = rmr_tracee_stop(&b->tracee, target->pid, tid, STOP_US);
 	if (!err) {
 		err = borrow_stopped(b, maps, unwind, ret);
