@@ -174,6 +174,7 @@ static struct rmr_error *dump_session(struct dumping *dumping, int fd)
 	if (!err)
 		err = write_trailer(dumping, sink);
 	struct rmr_error *finish = rmr_dump_sink_finish(sink);
+	rmr_dump_sink_destroy(sink);
 	if (!err)
 		return finish;
 	rmr_error_destroy(finish);
