@@ -10,10 +10,9 @@ enum { TUPLE_DEPTH = 4, TUPLE_ITEMS = 8, TYPE_MAX = 200 };
 
 void rmr_literal_plain(struct rmr_slice slice, struct rmr_text *text)
 {
-	const char *end = slice.start + slice.size - 1;
-
 	if (!slice.start || slice.size < 2 || *slice.start != '"')
 		return;
+	const char *end = slice.start + slice.size - 1;
 	for (const char *p = slice.start + 1; p < end;) {
 		uint32_t code;
 		p = rmr_json_next(p, &code);
