@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "attach/diagnose.h"
 
+#include "attach/cleanup.h"
 #include "attach/procfs.h"
 
 #include <errno.h>
@@ -13,6 +14,8 @@
 
 /* The initial user namespace's inode: Linux include/linux/proc_ns.h, PROC_USER_INIT_INO. */
 static const char initial_user_namespace[] = "user:[4026531837]";
+
+enum { CGROUP_PATH = 4096 };
 
 struct facts {
 	pid_t pid;
@@ -154,4 +157,58 @@ struct rmr_error *rmr_diagnose_attach(const char *root, pid_t pid, enum rmr_diag
 			      "run remora outside the container, as root");
 	return refuse(&facts, "a security module (SELinux, AppArmor) refuses",
 		      "dmesg or the audit log tell which rule; run remora in an unconfined domain");
+}
+
+/* True if the file begins with @p text in some line. */
+static bool has_line(const char *path, const char *text)
+{
+	char line[128];
+	bool found = false;
+	_rmr_fclose_ FILE *file = fopen(path, "re");
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strncmp(line, text, strlen(text)) == 0;
+	return found;
+}
+
+/* One line of /proc/PID/cgroup, "4:freezer:/path" or "0::/path" (cgroup v2). */
+static bool is_frozen_by(const char *cgroups, const char *line)
+{
+	char path[CGROUP_PATH + 256];
+	const char *controllers = strchr(line, ':');
+	const char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+
+	if (!group || strlen(group) > CGROUP_PATH)
+		return false;
+	int size = (int)strcspn(group + 1, "\n");
+	if (strncmp(controllers, ":freezer:", 9) == 0) {
+		snprintf(path, sizeof(path), "%s/freezer%.*s/freezer.state", cgroups, size, group + 1);
+		return has_line(path, "FROZEN") || has_line(path, "FREEZING");
+	}
+	if (strncmp(controllers, "::", 2) != 0)
+		return false;
+	snprintf(path, sizeof(path), "%s%.*s/cgroup.events", cgroups, size, group + 1);
+	if (has_line(path, "frozen 1"))
+		return true;
+	snprintf(path, sizeof(path), "%s/unified%.*s/cgroup.events", cgroups, size, group + 1);
+	return has_line(path, "frozen 1");
+}
+
+struct rmr_error *rmr_diagnose_frozen(const char *root, const char *cgroups, pid_t pid)
+{
+	_rmr_free_ char *text = NULL;
+	int errnum = rmr_procfs_read(root, pid, "cgroup", &text, NULL);
+
+	if (errnum == ENOMEM)
+		return &rmr_enomem;
+	for (const char *line = errnum ? "" : text; *line; line += *line == '\n') {
+		if (is_frozen_by(cgroups, line)) {
+			struct rmr_error *err =
+				rmr_error_create(RMR_E_STATE, 0, "process %d is frozen by its cgroup",
+						 (int)pid);
+			return rmr_error_hint(err, "thaw it first (docker unpause, systemctl thaw)");
+		}
+		line += strcspn(line, "\n");
+	}
+	return NULL;
 }

@@ -23,6 +23,13 @@ enum rmr_diagnose_step {
 struct rmr_error *rmr_diagnose_attach(const char *root, pid_t pid, enum rmr_diagnose_step step,
 				      int errnum) RMR_MUST_CHECK;
 
+/**
+ * NULL, or RMR_E_STATE if @p pid is frozen by its cgroup (docker pause, systemctl freeze): what is
+ * frozen would never answer. @p cgroups is "/sys/fs/cgroup".
+ */
+struct rmr_error *rmr_diagnose_frozen(const char *root, const char *cgroups, pid_t pid)
+	RMR_MUST_CHECK;
+
 /** RMR_E_TRACED: "process PID is traced by TRACER (COMM)". */
 struct rmr_error *rmr_diagnose_traced(const char *root, pid_t pid, pid_t tracer) RMR_MUST_CHECK;
 

@@ -146,7 +146,9 @@ static const char *short_reason(const struct rmr_error *err)
 	case RMR_E_TRACED:
 		return "traced";
 	case RMR_E_STATE:
-		return strstr(err->message, "zombie") ? "zombie" : "stopped";
+		return strstr(err->message, "zombie")	? "zombie"
+		       : strstr(err->message, "frozen") ? "frozen"
+							: "stopped";
 	case RMR_E_NOT_PYTHON:
 		return "not running";
 	default:

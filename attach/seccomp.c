@@ -79,6 +79,8 @@ static const struct step {
 	{"mmap with PROT_EXEC", "its code", NEEDED, ALWAYS,
 	 {SYS_mmap, {0, ANY, PROT_READ | PROT_EXEC, PRIVATE, ANY, 0}}},
 	{"mmap with PROT_EXEC", "its code", NEEDED, ALWAYS,
+	 {SYS_mmap, {ANY, ANY, PROT_READ | PROT_EXEC, PRIVATE | MAP_FIXED_NOREPLACE, ANY, 0}}},
+	{"mmap with PROT_EXEC", "its code", NEEDED, ALWAYS,
 	 {SYS_mmap, {0, ANY, PROT_READ | PROT_EXEC, PRIVATE | MAP_NORESERVE, ANY, 0}}},
 	{"munmap", "leaving nothing behind", NEEDED, ALWAYS, {SYS_munmap, ALL_ANY}},
 	{"rt_sigreturn", "letting a thread go on", NEEDED, ALWAYS, {SYS_rt_sigreturn, ALL_ANY}},

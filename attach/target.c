@@ -201,6 +201,8 @@ static struct rmr_error *open_target(struct rmr_target *target)
 	if (rmr_status_read(proc, target->pid, &status))
 		return gone(target->pid);
 	err = check_status(&status, target->pid);
+	if (!err)
+		err = rmr_diagnose_frozen(proc, "/sys/fs/cgroup", target->pid);
 	if (err)
 		return err;
 	target->inner = status.depth ? status.inner : target->pid;

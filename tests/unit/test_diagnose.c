@@ -165,6 +165,39 @@ START_TEST(test_gone)
 }
 END_TEST
 
+static const struct {
+	const char *cgroup;
+	const char *path; /* of the file that tells */
+	const char *text;
+	bool frozen;
+} freezers[] = {
+	{"0::/app\n", "/cg/app/cgroup.events", "populated 1\nfrozen 1\n", true},
+	{"0::/app\n", "/cg/app/cgroup.events", "populated 1\nfrozen 0\n", false},
+	{"0::/app\n", "/cg/other/cgroup.events", "frozen 1\n", false},
+	{"4:memory:/a\n3:freezer:/docker/x\n0::/\n", "/cg/freezer/docker/x/freezer.state",
+	 "FROZEN\n", true},
+	{"3:freezer:/docker/x", "/cg/freezer/docker/x/freezer.state", "FREEZING\n", true},
+	{"3:freezer:/docker/x\n", "/cg/freezer/docker/x/freezer.state", "THAWED\n", false},
+	{"3:freezer:/\n0::/app\n", "/cg/unified/app/cgroup.events", "frozen 1\n", true},
+	{"", "/cg/cgroup.events", "frozen 1\n", false},
+	{"nonsense\n:\n::\n0::\n", "/cg/x", "", false},
+};
+
+START_TEST(test_frozen)
+{
+	char cgroups[128];
+
+	put("/7/cgroup", freezers[_i].cgroup);
+	put(freezers[_i].path, freezers[_i].text);
+	snprintf(cgroups, sizeof(cgroups), "%s/cg", root);
+	struct rmr_error *err = rmr_diagnose_frozen(root, cgroups, 7);
+	ck_assert_int_eq(err != NULL, freezers[_i].frozen);
+	if (err)
+		ck_assert_int_eq(err->code, RMR_E_STATE);
+	rmr_error_destroy(err);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("diagnose");
@@ -174,6 +207,7 @@ int main(void)
 	tcase_add_loop_test(tcase, test_rule, 0, sizeof(rules) / sizeof(rules[0]));
 	tcase_add_test(tcase, test_traced);
 	tcase_add_test(tcase, test_gone);
+	tcase_add_loop_test(tcase, test_frozen, 0, sizeof(freezers) / sizeof(freezers[0]));
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
