@@ -415,12 +415,14 @@ static bool tell(struct leak_work *work, size_t limit, struct rmr_leaks *leaks)
 	size_t told = work->count < TOLD ? work->count : TOLD, count = 0;
 	struct rmr_text text = {0};
 
-	qsort(work->items, work->count, sizeof(*work->items), compare_candidates);
+	if (work->count)
+		qsort(work->items, work->count, sizeof(*work->items), compare_candidates);
 	for (size_t i = 0; i < told; i++) {
 		if (!tell_path(work, &work->items[i]))
 			return false;
 	}
-	qsort(work->items, told, sizeof(*work->items), compare_candidates);
+	if (told)
+		qsort(work->items, told, sizeof(*work->items), compare_candidates);
 	for (size_t i = 0; i < told; i++) {
 		if (is_worth_telling(work, &work->items[i]) &&
 			!is_covered(work, chosen, count, &work->items[i]) && count < limit)
