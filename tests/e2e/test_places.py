@@ -467,15 +467,27 @@ class Confined(Place):
         with self.confined("seccomp", action, *calls) as target:
             self.assertEqual(target.status()["Seccomp"].strip(), "2")
             for line in (("run", target, "-c", "print(6 * 7)"), ("dump", target, "-o", "/dev/null")):
-                self.works_or_is_refused(target, "(?i)seccomp", *line)
+                self.works_or_is_refused(target, "(?i)seccomp|cannot make a twin: Operation not permitted", *line)
             target.finish(self)
 
     def test_seccomp_that_forbids_nothing_of_ours(self):
-        """The filters of containers and of systemd: they must not be in the way."""
-        for action, call in (("errno", "ptrace"), ("enosys", "clone3"), ("kill", "ptrace")):
-            with self.subTest(action=action, call=call), self.confined("seccomp", action, call) as target:
+        """The filters of containers and services must not be in the way."""
+        for line in (("services",), ("seccomp", "enosys", "clone3"), ("seccomp", "kill", "ptrace")):
+            with self.subTest(case=line), self.confined(*line) as target:
+                self.assertEqual(target.status()["Seccomp"].strip(), "2")
                 self.attach(target)
                 target.finish(self)
+
+    def test_seccomp_that_cannot_be_read(self):
+        """Only root may read filters. Who is not root is refused, as the target might be killed."""
+        need_root()
+        binary = shutil.copy(support.REMORA, self.folder())
+        with self.confined("services", prefix=NOBODY) as target:
+            with support.unharmed(self, target):
+                self.refused(support.remora("run", target, "-c", "print(1)", prefix=NOBODY, binary=binary), 3,
+                             "seccomp")
+            self.run_in(target)
+            target.finish(self)
 
     def test_mdwe(self):
         try:

@@ -6,6 +6,7 @@ import _ctypes
 
 import kit
 
+handle = None
 kit.ready()
 while True:
     handle = _ctypes.dlopen(sys.argv[1], 2)
