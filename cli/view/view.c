@@ -13,7 +13,7 @@
 
 enum {
 	WINDOW = 1000,      // rows that are held back to find the widths of the columns
-	MIN_TEXT = 12,      // a text column is not cut below this
+	MIN_TEXT = 6,       // a text column is not cut below this
 	MAX_ROWS = 100000,  // addresses that $N can name
 };
 
