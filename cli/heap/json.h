@@ -73,7 +73,7 @@ static inline uint64_t rmr_json_load8(const char *p)
 }
 
 /** The first byte at or after @p p that is a quote, a backslash, a control or not ASCII. */
-static inline const char *rmr_json_plain(const char *p)
+__attribute__((always_inline)) static inline const char *rmr_json_plain(const char *p)
 {
 	const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
 
@@ -98,7 +98,7 @@ static inline unsigned rmr_json_digits8(uint64_t word)
 }
 
 /** The value of the first @p count (1 to 8) digits of @p word. */
-static inline uint64_t rmr_json_value8(uint64_t word, unsigned count)
+__attribute__((always_inline)) static inline uint64_t rmr_json_value8(uint64_t word, unsigned count)
 {
 	word = (word - 0x3030303030303030) << (64 - 8 * count);
 	word = word * 10 + (word >> 8);
@@ -111,7 +111,7 @@ static inline uint64_t rmr_json_value8(uint64_t word, unsigned count)
  * An unsigned integer below 2^64 at @p p: the position after it, or NULL if there is none (a sign,
  * a fraction, an exponent, a leading zero, too large): the caller says what was wrong.
  */
-static inline const char *rmr_json_digits(const char *p, uint64_t *ret)
+__attribute__((always_inline)) static inline const char *rmr_json_digits(const char *p, uint64_t *ret)
 {
 	static const uint32_t powers[9] = {
 		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
