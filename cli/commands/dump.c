@@ -236,6 +236,19 @@ void rmr_dump_settings_of(const struct rmr_call *call, struct rmr_dump_settings 
 		ret->values = RMR_VALUES_FULL;
 }
 
+/** A name that no file has yet: "remora-4711-20261120-132000.json", or with -2, -3, ... */
+static void choose_name(pid_t pid, char *name, size_t size)
+{
+	time_t now = time(NULL);
+	char stamp[32];
+	struct tm tm;
+
+	strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
+	snprintf(name, size, "remora-%d-%s.json", (int)pid, stamp);
+	for (unsigned n = 2; access(name, F_OK) == 0 && n < 1000; n++)
+		snprintf(name, size, "remora-%d-%s-%u.json", (int)pid, stamp, n);
+}
+
 struct rmr_error *rmr_command_dump(struct rmr_context *context, const struct rmr_call *call)
 {
 	const char *path = rmr_args_value(&call->args, "output");
@@ -248,11 +261,7 @@ struct rmr_error *rmr_command_dump(struct rmr_context *context, const struct rmr
 	if (format && !strcmp(format, "meliae"))
 		settings.format = RMR_DUMP_MELIAE;
 	if (!path) {
-		time_t now = time(NULL);
-		struct tm tm;
-		int length = snprintf(name, sizeof(name), "remora-%d-", (int)call->pid);
-		strftime(name + length, sizeof(name) - (size_t)length, "%Y%m%d-%H%M%S.json",
-			localtime_r(&now, &tm));
+		choose_name(call->pid, name, sizeof(name));
 		path = name;
 	}
 	settings.compression = rmr_dump_sink_compression(path);
