@@ -119,11 +119,11 @@ static const struct {
 		"0x7f00   app.Node    2.0 KiB  50.0%\n"
 		"0x10     a,\"b\\n\\x1b      7 B   0.0%  12,345\n"
 		"... 1,000 more (--limit 0 shows all)\n"},
-	{{.format = RMR_FORMAT_TABLE, .exact = true, .width = 36}, true,
+	{{.format = RMR_FORMAT_TABLE, .exact = true, .width = 40}, true,
 		"a note\n"
-		"address  type         size      %     len\n"
-		"0x7f00   app.Node    2,048  50.0%\n"
-		"0x10     a,\"b\\n\\x1b      7   0.0%  12,345\n"
+		"address  type        size      %     len\n"
+		"0x7f00   app.Node   2,048  50.0%\n"
+		"0x10     a,\"b\xe2\x80\xa6\\x1b      7   0.0%  12,345\n"
 		"... 1,000 more (--limit 0 shows all)\n"},
 	{{.format = RMR_FORMAT_TABLE}, false,
 		"a note\n"
