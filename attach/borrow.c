@@ -450,11 +450,27 @@ static struct rmr_error *run_job(struct borrow *b, const struct rmr_maps *maps,
 	return NULL;
 }
 
+/*
+ * The target's memory was opened before this stop, and its descriptor stays with that memory: after
+ * an exec it reads nothing, while registers would be those of a program that nothing is known of.
+ */
+static struct rmr_error *check_image(const struct borrow *b)
+{
+	unsigned char byte;
+
+	if (rmr_target_read_some(b->target, b->code->syscall, &byte, sizeof(byte)) == sizeof(byte))
+		return NULL;
+	return rmr_error_create(RMR_E_TARGET, 0, "process %d has just become another program",
+				(int)b->target->pid);
+}
+
 static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps *maps,
 					struct rmr_unwind *unwind, struct rmr_borrow_result *ret)
 {
-	struct rmr_error *err = rmr_tracee_get_regs(&b->tracee, &b->saved);
+	struct rmr_error *err = check_image(b);
 
+	if (!err)
+		err = rmr_tracee_get_regs(&b->tracee, &b->saved);
 	if (err)
 		return err;
 	b->restart = rmr_arch_restart(&b->saved);
