@@ -47,8 +47,8 @@ struct rmr_paths_options {
 };
 
 /**
- * The paths to @p id. Distinct paths enter from different modules, frames or other roots, or by
- * different ways from one.
+ * The paths to @p id. Each enters by another module, frame or root, by the shortest way from there
+ * that shares no object with a path before it but where they run together to the end.
  * @param options  NULL for one path
  * @return RMR_E_QUERY for an unknown word in avoid
  */

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/heap/paths.h"
+
+#include "tests/unit/heap_fixture.h"
+
+/* sys.modules = {'app': app, 'b': b}; app.CACHE = {'k': [.., Node]}; a frame's local; a cycle. */
+static const char app[] =
+	"{\"remora\": 1, \"id\": \"p\"}\n"
+	"{\"shape\": 1, \"names\": [\".__dict__\"]}\n"
+	"{\"shape\": 2, \"names\": [\".next\", \".__class__\", null]}\n"
+	"{\"address\": 1, \"type\": \"dict\", \"size\": 1, \"rc\": 1, \"len\": 2, \"refs\": [10, 20], \"keys\": [100, 101]}\n"
+	"{\"address\": 10, \"type\": \"module\", \"size\": 1, \"rc\": 1, \"name\": \"app\", \"shape\": 1, \"refs\": [11]}\n"
+	"{\"address\": 11, \"type\": \"dict\", \"size\": 1, \"rc\": 1, \"len\": 3, \"refs\": [30, 90, 60], \"keys\": [102, 103, 104]}\n"
+	"{\"address\": 20, \"type\": \"module\", \"size\": 1, \"rc\": 1, \"name\": \"b\", \"shape\": 1, \"refs\": [21]}\n"
+	"{\"address\": 21, \"type\": \"dict\", \"size\": 1, \"rc\": 1, \"len\": 1, \"refs\": [30], \"keys\": [105]}\n"
+	"{\"address\": 30, \"type\": \"dict\", \"size\": 1, \"rc\": 2, \"len\": 1, \"refs\": [40], \"keys\": [106]}\n"
+	"{\"address\": 40, \"type\": \"list\", \"size\": 1, \"rc\": 1, \"len\": 2, \"refs\": [50, 107]}\n"
+	"{\"address\": 50, \"type\": \"Node\", \"size\": 1, \"rc\": 1, \"shape\": 2, \"refs\": [51, 90, 70]}\n"
+	"{\"address\": 51, \"type\": \"Node\", \"size\": 1, \"rc\": 2, \"shape\": 2, \"refs\": [107, 90, 70]}\n"
+	"{\"address\": 60, \"type\": \"weakref\", \"size\": 1, \"rc\": 1, \"weak\": 50, \"shape\": 2, \"refs\": [51]}\n"
+	"{\"address\": 70, \"type\": \"int\", \"size\": 1, \"rc\": 2, \"value\": 1, \"refs\": []}\n"
+	"{\"address\": 80, \"type\": \"A\", \"size\": 1, \"rc\": 1, \"shape\": 2, \"refs\": [81]}\n"
+	"{\"address\": 81, \"type\": \"A\", \"size\": 1, \"rc\": 1, \"shape\": 2, \"refs\": [80]}\n"
+	"{\"address\": 85, \"type\": \"C\", \"size\": 1, \"rc\": 2, \"shape\": 2, \"refs\": [86]}\n"
+	"{\"address\": 86, \"type\": \"C\", \"size\": 1, \"rc\": 1, \"refs\": []}\n"
+	"{\"address\": 90, \"type\": \"type\", \"size\": 1, \"rc\": 3, \"name\": \"Node\", \"module\": \"app\", \"refs\": []}\n"
+	"{\"address\": 95, \"type\": \"list\", \"size\": 1, \"rc\": 1, \"len\": 1, \"refs\": [51]}\n"
+	"{\"address\": 97, \"type\": \"S\", \"size\": 1, \"rc\": 1, \"refs\": []}\n"
+	"{\"address\": 100, \"type\": \"str\", \"size\": 1, \"rc\": 1, \"len\": 3, \"value\": \"app\", \"refs\": []}\n"
+	"{\"address\": 101, \"type\": \"str\", \"size\": 1, \"rc\": 1, \"len\": 1, \"value\": \"b\", \"refs\": []}\n"
+	"{\"address\": 102, \"type\": \"str\", \"size\": 1, \"rc\": 1, \"len\": 5, \"value\": \"CACHE\", \"refs\": []}\n"
+	"{\"address\": 103, \"type\": \"str\", \"size\": 1, \"rc\": 1, \"len\": 4, \"value\": \"Node\", \"refs\": []}\n"
+	"{\"address\": 104, \"type\": \"str\", \"size\": 1, \"rc\": 1, \"len\": 3, \"value\": \"w r\", \"refs\": []}\n"
+	"{\"address\": 105, \"type\": \"str\", \"size\": 1, \"rc\": 1, \"len\": 6, \"value\": \"shared\", \"refs\": []}\n"
+	"{\"address\": 106, \"type\": \"str\", \"size\": 1, \"rc\": 1, \"len\": 1, \"value\": \"k\", \"refs\": []}\n"
+	"{\"address\": 107, \"type\": \"int\", \"size\": 1, \"rc\": 2, \"value\": 5, \"refs\": []}\n"
+	"{\"root\": \"interpreter\", \"label\": \"sys.modules\", \"names\": [null], \"refs\": [1]}\n"
+	"{\"root\": \"frame\", \"label\": \"<frame main at app.py:12>\", \"names\": [\".todo\", \".f_globals\"], \"refs\": [95, 11]}\n"
+	"{\"root\": \"static\", \"label\": \"<static type>\", \"names\": [null], \"refs\": [97]}\n"
+	"{\"end\": true, \"id\": \"p\", \"objects\": 25}\n";
+
+static const struct {
+	uint64_t address;
+	const char *paths[4];
+	const char *avoid[2];
+} cases[] = {
+	{50, {"sys.modules['app'].CACHE['k'][1]", "sys.modules['b'].shared['k'][1]"}, {NULL}},
+	{51, {"<frame main at app.py:12>.todo[0]", "sys.modules['app'].__dict__['w r'].next",
+		     "sys.modules['b'].shared['k'][1].next"}, {NULL}},
+	{51, {"<frame main at app.py:12>.todo[0]", "sys.modules['app'].CACHE['k'][1].next"}, {"weak"}},
+	{51, {"sys.modules['app'].CACHE['k'][1].next"}, {"weak", "95"}},
+	{51, {"sys.modules['app'].__dict__['w r'].next"}, {"list"}},
+	{10, {"sys.modules['app']"}, {NULL}},
+	{1, {"sys.modules"}, {NULL}},
+	{11, {"sys.modules['app'].__dict__"}, {NULL}},
+	{90, {"sys.modules['app'].Node"}, {NULL}},
+	/* No name leads there. */
+	{70, {"<frame main at app.py:12>.todo[0].<reference 3>"}, {NULL}},
+	{97, {"<static type>"}, {NULL}},
+	{86, {"<held by C code: C at 0x55>.next"}, {NULL}},
+	{80, {"<unreachable: A at 0x50>"}, {NULL}},
+};
+
+START_TEST(paths_are_written_as_python)
+{
+	struct rmr_heap *heap = fixture_open(app);
+	struct rmr_paths_options options = {.limit = 3, .avoid = cases[_i].avoid};
+	struct rmr_paths *paths;
+
+	while (options.avoid_count < 2 && cases[_i].avoid[options.avoid_count])
+		options.avoid_count++;
+	assert_ok(rmr_paths_find(heap, fixture_id(heap, cases[_i].address), &options, &paths));
+	for (size_t i = 0; i < 3 && cases[_i].paths[i]; i++) {
+		ck_assert_uint_gt(paths->count, i);
+		ck_assert_str_eq(paths->paths[i].expression, cases[_i].paths[i]);
+		ck_assert_uint_eq(rmr_heap_address(heap,
+			paths->paths[i].steps[paths->paths[i].count - 1].id), cases[_i].address);
+	}
+	ck_assert(paths->count == 3 || !cases[_i].paths[paths->count]);
+	rmr_paths_destroy(paths);
+	rmr_heap_close(heap);
+}
+END_TEST
+
+START_TEST(unknown_word_to_avoid)
+{
+	struct rmr_heap *heap = fixture_open(app);
+	static const char *const words[] = {"Nothing", "4711", "0xzz"};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct rmr_paths_options options = {.avoid = &words[i], .avoid_count = 1};
+		struct rmr_paths *paths = NULL;
+		struct rmr_error *err = rmr_paths_find(heap, 0, &options, &paths);
+		ck_assert_ptr_nonnull(err);
+		ck_assert_int_eq(err->code, RMR_E_QUERY);
+		rmr_error_destroy(err);
+	}
+	rmr_heap_close(heap);
+}
+END_TEST
+
+/* Lengths against breadth-first search from the roots, over graphs without names. */
+START_TEST(paths_are_shortest)
+{
+	struct graph graph;
+
+	srand(42);
+	for (int round = 0; round < 200; round++) {
+		unsigned distance[GRAPH_MAX], queue[GRAPH_MAX], taken = 0, queued = 0;
+		graph_random(&graph, 2 + (unsigned)rand() % 40, 1 + (unsigned)rand() % 8, 10, 0);
+		/* What a frame holds without a name is the last resort: only the other root. */
+		for (unsigned i = 0; i < graph.count; i++)
+			graph.rooted[i] = graph.rooted[i] ? 1 : 0;
+		struct rmr_heap *heap = graph_open(&graph);
+		for (unsigned i = 0; i < graph.count; i++) {
+			distance[i] = graph.rooted[i] ? 1 : 0;
+			if (graph.rooted[i])
+				queue[queued++] = i;
+		}
+		while (taken < queued) {
+			unsigned i = queue[taken++];
+			for (unsigned k = 0; k < graph.count; k++) {
+				if (graph.edges[i][k] && !distance[k]) {
+					distance[k] = distance[i] + 1;
+					queue[queued++] = k;
+				}
+			}
+		}
+		for (unsigned i = 0; i < graph.count; i++) {
+			struct rmr_paths *paths;
+			assert_ok(rmr_paths_find(heap, fixture_id(heap, graph_address(i)), NULL,
+				&paths));
+			const struct rmr_path *path = &paths->paths[0];
+			ck_assert(distance[i] ? path->start == RMR_PATH_ROOT
+					      : path->start == RMR_PATH_UNREACHABLE);
+			if (distance[i])
+				ck_assert_uint_eq(path->count, distance[i]);
+			for (size_t s = 1; s < path->count; s++)
+				ck_assert(graph.edges[path->steps[s - 1].id][path->steps[s].id]);
+			rmr_paths_destroy(paths);
+		}
+		rmr_heap_close(heap);
+	}
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("paths");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, paths_are_written_as_python, 0, sizeof(cases) / sizeof(*cases));
+	tcase_add_test(tests, unknown_word_to_avoid);
+	tcase_add_test(tests, paths_are_shortest);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
+
+FIXTURE_MAIN(make_suite())
