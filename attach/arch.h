@@ -132,6 +132,10 @@ size_t rmr_arch_stub_init_threads(unsigned char *code, rmr_addr_t ensure, rmr_ad
 				  rmr_addr_t release, rmr_addr_t munmap_function, rmr_addr_t region,
 				  uint64_t size);
 
+/** True if the @p size bytes of @p code (8 are enough) end in a call instruction: what follows them
+ *  is a return address. */
+bool rmr_arch_ends_in_call(const unsigned char *code, size_t size);
+
 /**
  * The address of the int that a small function such as PyEval_ThreadsInitialized loads first; 0 if
  * @p code, which lies at @p address, does not begin like that.

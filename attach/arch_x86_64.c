@@ -427,3 +427,16 @@ rmr_addr_t rmr_arch_find_load(const unsigned char *code, size_t size, rmr_addr_t
 	memcpy(&displacement, code + at + 2, sizeof(displacement));
 	return address + at + 6 + (rmr_addr_t)(int64_t)displacement;
 }
+
+bool rmr_arch_ends_in_call(const unsigned char *code, size_t size)
+{
+	/* call rel32 */
+	if (size >= 5 && code[size - 5] == 0xe8)
+		return true;
+	/* call *r/m: opcode 0xff with 2 in the middle of its second byte, 2 to 7 bytes long */
+	for (size_t length = 2; length <= 7 && length <= size; length++) {
+		if (code[size - length] == 0xff && (code[size - length + 1] >> 3 & 7) == 2)
+			return true;
+	}
+	return false;
+}

@@ -54,6 +54,10 @@ enum rmr_safe_step rmr_safe_next(struct rmr_safe_walk *walk, enum rmr_safe_place
 	switch (place) {
 	case RMR_PLACE_EVAL:
 		return RMR_STEP_SAFE;
+	case RMR_PLACE_INTERPRETER:
+		walk->interpreter++;
+		return walk->interpreter < RMR_SAFE_INTERPRETER_FRAMES ? RMR_STEP_ON
+								       : RMR_STEP_SAFE;
 	case RMR_PLACE_PROGRAM:
 		return RMR_STEP_ON;
 	case RMR_PLACE_LOADER:
@@ -196,18 +200,48 @@ static const struct {
 	{RMR_PLACE_WAIT, "pclose"},
 };
 
+/*
+ * Exported functions of CPython 3.6 to 3.15 that call Python code. (Debian's 3.14 has the evaluation
+ * loop itself in many functions without a name.) The interpreter's signal handler calls none.
+ */
+static const char *const eval_functions[] = {
+	"_PyEval_EvalFrameDefault",
+	"PyEval_EvalFrameEx",
+	"PyEval_EvalCode",
+	"_PyFunction_Vectorcall",
+	"_PyObject_MakeTpCall",
+	"_PyObject_FastCallDict",
+	"PyVectorcall_Call",
+	"PyObject_Call",
+	"PyObject_CallObject",
+	"PyObject_CallNoArgs",
+	"PyObject_CallOneArg",
+	"PyObject_Vectorcall",
+	"PyObject_VectorcallMethod",
+	"PyObject_CallFunction",
+	"PyObject_CallFunctionObjArgs",
+	"PyObject_CallMethod",
+	"PyObject_CallMethodObjArgs",
+	"PyObject_RichCompare",
+	"PyObject_Repr",
+	"PyObject_Str",
+	"PyIter_Next",
+};
+
 struct range {
 	rmr_addr_t start;
 	rmr_addr_t end;
 	enum rmr_safe_place place;
 };
 
-enum { MAX_RANGES = 4 * sizeof(functions) / sizeof(functions[0]) };
+enum {
+	FUNCTIONS = sizeof(functions) / sizeof(functions[0]),
+	EVAL_FUNCTIONS = sizeof(eval_functions) / sizeof(eval_functions[0]),
+	MAX_RANGES = 4 * (FUNCTIONS + EVAL_FUNCTIONS),
+};
 
 struct rmr_safe {
 	struct rmr_target *target;
-	rmr_addr_t eval_start;
-	rmr_addr_t eval_end;
 	signed char *kinds; /* by module: a place, or -1 before its first frame */
 	size_t range_count;
 	struct range ranges[MAX_RANGES];
@@ -228,7 +262,6 @@ struct rmr_error *rmr_safe_create(struct rmr_target *target, struct rmr_safe **r
 	struct rmr_safe *safe = calloc(1, sizeof(*safe));
 	signed char *kinds = malloc(target->module_count + 1);
 	struct rmr_module *const libs[] = {target->libc, target->libc_parts[0]};
-	uint64_t size;
 
 	if (!safe || !kinds) {
 		free(safe);
@@ -241,14 +274,14 @@ struct rmr_error *rmr_safe_create(struct rmr_target *target, struct rmr_safe **r
 	for (size_t lib = 0; lib < 2; lib++) {
 		const struct rmr_image *image =
 			libs[lib] ? rmr_target_image(target, libs[lib]) : NULL;
-		for (size_t i = 0; image && i < sizeof(functions) / sizeof(functions[0]); i++) {
+		for (size_t i = 0; image && i < FUNCTIONS; i++) {
 			safe->adding = functions[i].place;
 			rmr_image_each_version(image, functions[i].name, add_range, safe);
 		}
 	}
-	safe->eval_start =
-		rmr_image_symbol(target->interpreter->image, "_PyEval_EvalFrameDefault", &size);
-	safe->eval_end = safe->eval_start + (safe->eval_start ? size : 0);
+	safe->adding = RMR_PLACE_EVAL;
+	for (size_t i = 0; i < EVAL_FUNCTIONS; i++)
+		rmr_image_each_version(target->interpreter->image, eval_functions[i], add_range, safe);
 	*ret = safe;
 	return NULL;
 }
@@ -275,24 +308,23 @@ static enum rmr_safe_place classify(const struct rmr_safe *safe, struct rmr_modu
 		return RMR_PLACE_LOADER;
 	if (rmr_image_symbol(image, "malloc", NULL))
 		return RMR_PLACE_ALLOCATOR;
-	return RMR_PLACE_PROGRAM;
+	return module == target->interpreter ? RMR_PLACE_INTERPRETER : RMR_PLACE_PROGRAM;
 }
 
 enum rmr_safe_place rmr_safe_place(struct rmr_safe *safe, rmr_addr_t pc)
 {
-	if (pc >= safe->eval_start && pc < safe->eval_end)
-		return RMR_PLACE_EVAL;
 	struct rmr_module *module = rmr_target_module(safe->target, pc);
+
 	if (!module)
 		return RMR_PLACE_UNKNOWN;
 	signed char *kind = &safe->kinds[module - safe->target->modules];
 	if (*kind < 0)
 		*kind = (signed char)classify(safe, module);
-	if (*kind != RMR_PLACE_LIBC)
-		return (enum rmr_safe_place) * kind;
+	if (*kind != RMR_PLACE_LIBC && module != safe->target->interpreter)
+		return (enum rmr_safe_place)*kind;
 	for (size_t i = 0; i < safe->range_count; i++) {
 		if (pc >= safe->ranges[i].start && pc < safe->ranges[i].end)
 			return safe->ranges[i].place;
 	}
-	return RMR_PLACE_LIBC;
+	return (enum rmr_safe_place)*kind;
 }

@@ -12,7 +12,8 @@
 enum rmr_safe_place {
 	RMR_PLACE_UNKNOWN,   /**< in no file */
 	RMR_PLACE_PROGRAM,   /**< any other file */
-	RMR_PLACE_EVAL,	     /**< in the interpreter's evaluation loop */
+	RMR_PLACE_INTERPRETER, /**< in another function of the interpreter's file */
+	RMR_PLACE_EVAL,	     /**< in a function of the interpreter that calls Python code */
 	RMR_PLACE_LIBC,	     /**< in the C library, in no function of the list; in the vdso */
 	RMR_PLACE_ANYTIME,   /**< in a C library function that takes no lock */
 	RMR_PLACE_WAIT,	     /**< in one that may hold locks, but not while it waits for a file or time */
@@ -29,6 +30,7 @@ struct rmr_safe_walk {
 	/* own */
 	enum rmr_safe_place last; /**< the frame before, if that was in the C library; else 0 */
 	bool left_libc;		  /**< some frame was outside the C library */
+	unsigned interpreter;	  /**< frames in the interpreter's file */
 	const char *reason;
 };
 
@@ -37,6 +39,10 @@ enum rmr_safe_step {
 	RMR_STEP_SAFE, /**< proven, no more frames needed */
 	RMR_STEP_UNSAFE,
 };
+
+/** So many frames in the interpreter's file prove as much as one RMR_PLACE_EVAL: the only functions
+ *  of it that run in the midst of the C library are signal handlers, which are not that deep. */
+enum { RMR_SAFE_INTERPRETER_FRAMES = 32 };
 
 /** The next frame outwards; @p signal: it was interrupted by a signal that the next inner frame
  *  handles. */

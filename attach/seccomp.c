@@ -117,6 +117,13 @@ static const struct step {
 	{"mmap", "memory", NEEDED, ALWAYS, {SYS_mmap, {0, ANY, READ_WRITE, PRIVATE, ANY, 0}}},
 	{"mmap", "memory", MAY_FAIL, ALWAYS,
 	 {SYS_mmap, {ANY, ANY, PROT_NONE, PRIVATE | MAP_NORESERVE, ANY, 0}}},
+	{"mmap", "memory", MAY_FAIL, ALWAYS,
+	 {SYS_mmap, {ANY, ANY, PROT_NONE, PRIVATE | MAP_FIXED, ANY, 0}}},
+	/* It counts the processors, and reads vm/overcommit_memory. */
+	{"sched_getaffinity", "memory", MAY_FAIL, ALWAYS, {SYS_sched_getaffinity, ALL_ANY}},
+	{"openat", "memory", MAY_FAIL, ALWAYS,
+	 {SYS_openat, {ANY, ANY, O_RDONLY | O_CLOEXEC, ANY}}},
+	{"read", "memory", MAY_FAIL, ALWAYS, {SYS_read, {ANY, ANY, ANY}}},
 	/* the agent */
 	{"gettid", "the agent", NEEDED, ALWAYS, {SYS_gettid, {0}}},
 	{"getpid", "the agent", MAY_FAIL, ALWAYS, {SYS_getpid, {0}}},
@@ -157,7 +164,6 @@ static const struct step {
 	{"setitimer", "a dump", MAY_FAIL, ALWAYS, {SYS_setitimer, {0, ANY, 0}}},
 	{"close_range", "a dump", MAY_FAIL, ALWAYS, {NR_CLOSE_RANGE, {ANY, ANY, 0}}},
 	{"open", "a dump", MAY_FAIL, ALWAYS, {SYS_open, {ANY, O_CLOEXEC, 0}}},
-	{"read", "a dump", MAY_FAIL, ALWAYS, {SYS_read, {ANY, ANY, ANY}}},
 	{"mmap", "a dump", MAY_FAIL, ALWAYS, {SYS_mmap, {0, ANY, PROT_NONE, PRIVATE, ANY, 0}}},
 	{"mmap", "a dump", MAY_FAIL, ALWAYS,
 	 {SYS_mmap, {0, ANY, READ_WRITE, PRIVATE | MAP_NORESERVE, ANY, 0}}},

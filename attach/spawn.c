@@ -315,7 +315,7 @@ static struct rmr_error *borrow_any(struct rmr_target *target, const struct rmr_
 	if (!err)
 		err = rmr_borrow_find_code(target, &search->code);
 	if (!err)
-		err = rmr_unwind_create(target, &search->unwind);
+		err = rmr_unwind_create(target, search->code.restorer, &search->unwind);
 	if (!err)
 		err = run_as_tracer(run_search, search, &search->outside);
 	if (!err)

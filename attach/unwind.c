@@ -20,6 +20,7 @@ struct rmr_unwind {
 	struct rmr_target *target;
 	Dwfl *dwfl;
 	struct rmr_safe *safe;
+	rmr_addr_t restorer;
 	uint64_t regs[RMR_ARCH_DWARF_REGS];
 	rmr_addr_t stack_start; /* of the copy */
 	size_t stack_size;
@@ -29,6 +30,7 @@ struct rmr_unwind {
 	/* of the walk under way */
 	struct rmr_safe_walk walk;
 	enum rmr_safe_step step;
+	enum rmr_safe_place place; /* of the latest frame */
 	unsigned frames;
 	bool broken; /* a frame without CFI */
 };
@@ -166,7 +168,8 @@ static struct rmr_error *report_modules(struct rmr_unwind *unwind)
 	return NULL;
 }
 
-struct rmr_error *rmr_unwind_create(struct rmr_target *target, struct rmr_unwind **ret)
+struct rmr_error *rmr_unwind_create(struct rmr_target *target, rmr_addr_t restorer,
+				    struct rmr_unwind **ret)
 {
 	struct rmr_unwind *unwind = calloc(1, sizeof(*unwind));
 
@@ -174,6 +177,7 @@ struct rmr_error *rmr_unwind_create(struct rmr_target *target, struct rmr_unwind
 		return &rmr_enomem;
 	elf_version(EV_CURRENT);
 	unwind->target = target;
+	unwind->restorer = restorer;
 	unwind->stack = malloc(STACK_COPY);
 	unwind->copies = calloc(target->module_count + 1, sizeof(void *));
 	struct rmr_error *err =
@@ -235,11 +239,51 @@ static int visit_frame(Dwfl_Frame *frame, void *arg)
 		pc--;
 	/* The innermost frame always counts as an activation: the pc is exact. */
 	bool signal = activation && unwind->frames > 0;
-	unwind->step = rmr_safe_next(&unwind->walk, rmr_safe_place(unwind->safe, pc), signal);
+	unwind->place = rmr_safe_place(unwind->safe, pc);
+	unwind->step = rmr_safe_next(&unwind->walk, unwind->place, signal);
 	if (unwind->step != RMR_STEP_ON)
 		return DWARF_CB_ABORT;
 	unwind->broken = ++unwind->frames > MAX_FRAMES || !has_cfi(unwind, pc);
 	return unwind->broken ? DWARF_CB_ABORT : DWARF_CB_OK;
+}
+
+static bool is_return_address(const struct rmr_unwind *unwind, rmr_addr_t address)
+{
+	unsigned char code[8];
+
+	return address > sizeof(code) &&
+	       rmr_target_reader(unwind->target, address - sizeof(code), code, sizeof(code)) &&
+	       rmr_arch_ends_in_call(code, sizeof(code));
+}
+
+/*
+ * Return addresses are always on the stack; what else looks like one can only make the thread seem
+ * unsafe, but for a left-over one into a function that calls Python code: harm would need compiled code that a
+ * lock-holding function of the C library called.
+ */
+static enum rmr_unwind_verdict scan(struct rmr_unwind *unwind)
+{
+	for (size_t at = 0; at + sizeof(rmr_addr_t) <= unwind->stack_size; at += sizeof(rmr_addr_t)) {
+		rmr_addr_t word;
+		memcpy(&word, unwind->stack + at, sizeof(word));
+		if (word == unwind->restorer)
+			return RMR_UNWIND_UNSAFE;
+		switch (rmr_safe_place(unwind->safe, word - 1)) {
+		case RMR_PLACE_EVAL:
+			if (is_return_address(unwind, word))
+				return RMR_UNWIND_SAFE;
+			break;
+		case RMR_PLACE_LIBC:
+		case RMR_PLACE_LOADER:
+		case RMR_PLACE_ALLOCATOR:
+			if (is_return_address(unwind, word))
+				return RMR_UNWIND_UNSAFE;
+			break;
+		default:
+			break;
+		}
+	}
+	return RMR_UNWIND_UNKNOWN;
 }
 
 static enum rmr_unwind_verdict walk(struct rmr_unwind *unwind, long syscall, rmr_addr_t sp)
@@ -253,6 +297,7 @@ static enum rmr_unwind_verdict walk(struct rmr_unwind *unwind, long syscall, rmr
 		.waits_futex = rmr_arch_is_futex(syscall),
 	};
 	unwind->frames = 0;
+	unwind->place = RMR_PLACE_PROGRAM;
 	unwind->step = RMR_STEP_ON;
 	unwind->broken = false;
 	unwind->stack_start = sp & ~(rmr_addr_t)7;
@@ -263,10 +308,10 @@ static enum rmr_unwind_verdict walk(struct rmr_unwind *unwind, long syscall, rmr
 		unwind->step = rmr_safe_end(&unwind->walk);
 	if (unwind->step == RMR_STEP_SAFE)
 		return RMR_UNWIND_SAFE;
-	if (unwind->step == RMR_STEP_UNSAFE)
+	if (unwind->step == RMR_STEP_UNSAFE && unwind->place != RMR_PLACE_UNKNOWN)
 		return RMR_UNWIND_UNSAFE;
 	unwind->walk.reason = "in code without unwind information";
-	return RMR_UNWIND_UNKNOWN;
+	return scan(unwind);
 }
 
 enum rmr_unwind_verdict rmr_unwind_warm(struct rmr_unwind *unwind, rmr_addr_t pc, rmr_addr_t sp,

@@ -20,9 +20,9 @@ enum rmr_unwind_verdict {
 	RMR_UNWIND_UNKNOWN, /**< the chain broke off: code without CFI */
 };
 
-/** The target must outlive the unwinder. */
-struct rmr_error *rmr_unwind_create(struct rmr_target *target, struct rmr_unwind **ret)
-	RMR_MUST_CHECK;
+/** The target must outlive the unwinder. @p restorer: where a signal handler returns to. */
+struct rmr_error *rmr_unwind_create(struct rmr_target *target, rmr_addr_t restorer,
+				    struct rmr_unwind **ret) RMR_MUST_CHECK;
 void rmr_unwind_destroy(struct rmr_unwind *unwind);
 
 /**
@@ -40,14 +40,18 @@ enum rmr_unwind_verdict rmr_unwind_warm(struct rmr_unwind *unwind, rmr_addr_t pc
  * - every run of frames in the C library was entered through a function of a short list of calls
  *   that wait and that hold no lock of the C library's own; what the C library's own start code is
  *   at the outer end is allowed;
- * - the walk reached the outermost frame, or a frame of the interpreter's evaluation loop: what is
- *   outside that cannot be in the midst of a library's work.
+ * - the walk reached the outermost frame, or a function of the interpreter that calls Python code,
+ *   or very many of its other functions: what is outside that cannot be in the midst of a library's
+ *   work.
+ * Where the chain breaks off (just-in-time compiled code), all words of the stack are looked at, up
+ * to the first return address into such a function: none before it may be a return address into
+ * the C library (but for the list), the loader, an allocator, or the signal restorer.
  * @p reason, if not NULL, is set to a constant text if it is not safe.
  */
 enum rmr_unwind_verdict rmr_unwind_check(struct rmr_unwind *unwind, const struct rmr_regs *regs,
 					 const char **reason);
 
-/** True if @p pc is in the interpreter's evaluation loop. */
+/** True if @p pc is in a function of the interpreter that calls Python code. */
 bool rmr_unwind_is_in_eval(struct rmr_unwind *unwind, rmr_addr_t pc);
 
 #endif

@@ -5,13 +5,13 @@
 #include <check.h>
 #include <string.h>
 
-/* P program, E evaluation loop, c C library, a anytime, w wait, l lock, s start, D loader,
+/* P program, I interpreter, E its evaluation loop, c C library, a anytime, w wait, l lock, s start, D loader,
  * M allocator, ? no file, S program interrupted by a signal; '.' the outermost frame was reached. */
 static const struct {
 	char letter;
 	enum rmr_safe_place place;
 } letters[] = {
-	{'P', RMR_PLACE_PROGRAM}, {'E', RMR_PLACE_EVAL},      {'c', RMR_PLACE_LIBC},
+	{'P', RMR_PLACE_PROGRAM}, {'I', RMR_PLACE_INTERPRETER}, {'E', RMR_PLACE_EVAL},      {'c', RMR_PLACE_LIBC},
 	{'a', RMR_PLACE_ANYTIME}, {'w', RMR_PLACE_WAIT},      {'l', RMR_PLACE_LOCK},
 	{'s', RMR_PLACE_START},	  {'D', RMR_PLACE_LOADER},    {'M', RMR_PLACE_ALLOCATOR},
 	{'?', RMR_PLACE_UNKNOWN}, {'S', RMR_PLACE_PROGRAM},
@@ -32,6 +32,10 @@ static const struct {
 	{"PP", NOWHERE, RMR_STEP_ON, NULL},
 	{"P?E", NOWHERE, RMR_STEP_UNSAFE, "no file"},
 	{"?PE", NOWHERE, RMR_STEP_UNSAFE, "no file"},
+	/* Many frames of the interpreter are as good as its evaluation loop. */
+	{"IIII", NOWHERE, RMR_STEP_ON, NULL},
+	{"IIIIIIIIIIIIIIIIPPPIIIIIIIIIIIIIIIII", NOWHERE, RMR_STEP_SAFE, NULL},
+	{"IIISE", NOWHERE, RMR_STEP_UNSAFE, "signal handler"},
 	/* In the C library, running. */
 	{"cE", NOWHERE, RMR_STEP_UNSAFE, "C library"},
 	{"ccPE", NOWHERE, RMR_STEP_UNSAFE, "C library"},
