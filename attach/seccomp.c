@@ -113,6 +113,7 @@ static const struct step {
 	 {SYS_futex, {ANY, FUTEX_PRIVATE /* | FUTEX_WAIT */, ANY, ANY, ANY, ANY}}},
 	{"futex", "locks", NEEDED, ALWAYS, {SYS_futex, {ANY, 1 | FUTEX_PRIVATE, ANY, ANY, ANY, ANY}}},
 	/* malloc */
+	{"madvise", "memory", MAY_FAIL, ALWAYS, {SYS_madvise, {ANY, ANY, MADV_HUGEPAGE}}},
 	{"brk", "memory", MAY_FAIL, ALWAYS, {SYS_brk, ALL_ANY}},
 	{"mmap", "memory", NEEDED, ALWAYS, {SYS_mmap, {0, ANY, READ_WRITE, PRIVATE, ANY, 0}}},
 	{"mmap", "memory", MAY_FAIL, ALWAYS,
