@@ -30,7 +30,7 @@ static void show_load(void *arg, const char *stage, uint64_t done, uint64_t tota
 		uint64_t started_ns = load->line.started_ns;
 		rmr_progress_end(&load->line);
 		snprintf(load->what, sizeof(load->what), "%s: %s", load->name, stage);
-		rmr_progress_init(&load->line, load->what, strcmp(stage, "reading") == 0);
+		rmr_progress_init(&load->line, load->what, true);
 		// The half second without a line counts from the start of the first stage.
 		if (load->stage)
 			load->line.quiet_from_ns = started_ns;

@@ -50,7 +50,8 @@ void rmr_progress_update(struct rmr_progress *progress, uint64_t done, uint64_t 
 	rmr_line_add(&line, "/s", 2);
 	if (total > done && done) {
 		rmr_line_add(&line, ", ", 2);
-		rmr_number_add_duration(&line, (uint64_t)((double)(total - done) / rate * 1e9));
+		uint64_t left = (uint64_t)((double)(total - done) / rate) + 1;
+		rmr_number_add_duration(&line, left * 1000000000);
 		rmr_line_add(&line, " left", 5);
 	}
 	unsigned width = rmr_terminal_width(STDERR_FILENO);
