@@ -306,6 +306,20 @@ static void write_type(struct rmr_heap_dump *w, const struct rmr_type_info *info
 	rmr_emit_end(w, start, p, RMR_REC_TYPE, 0, 0);
 }
 
+// Bytes of the attribute values that each instance has outside of its basicsize.
+static uint32_t inline_size(struct rmr_heap_dump *w, uint64_t type)
+{
+	uint64_t keys = rmr_at(&w->rt, type, w->rt.layout->ht_name + 24);
+
+	if (!keys || !rmr_is_readable(w, keys))
+		return 0;
+	// Objects/dictobject.c, new_values() and _PyInlineValuesSize(): dk_nentries + dk_usable
+	// values, and in front or behind of them a byte each and two (3.13: four) bytes of counts.
+	uint64_t count = rmr_word(keys, 24) + rmr_word(keys, 16);
+	uint64_t counts = w->rt.minor >= 13 ? (count + 7) / 8 + 1 : (count + 2 + 7) / 8;
+	return count > 256 ? 0 : (uint32_t)(8 * (count + counts));
+}
+
 static void find_layout(struct rmr_heap_dump *w, struct rmr_type_info *info)
 {
 	const struct rmr_runtime *rt = &w->rt;
@@ -326,6 +340,8 @@ static void find_layout(struct rmr_heap_dump *w, struct rmr_type_info *info)
 	if (info->managed_dict ||
 		(rt->minor >= 12 && (flags & RMR_TPFLAG_MANAGED_WEAKREF)))
 		info->presize += 16;
+	if (info->managed_dict)
+		info->inline_size = inline_size(w, type);
 	// From 3.8 on every object of a heap type owns a reference to it (bpo-35810), before only
 	// those of classes made in Python (which are told by their tp_traverse or, without the
 	// collector, by __slots__ = ()).

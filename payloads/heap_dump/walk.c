@@ -159,6 +159,8 @@ __attribute__((noinline)) uint64_t rmr_walk_call_sizeof(struct rmr_heap_dump *w,
 	}
 	if (result)
 		((void (*)(uint64_t))w->api.Py_DecRef)(result);
+	else
+		((void (*)(void))w->api.PyErr_Clear)();
 	w->jump = before;
 	return size;
 }
