@@ -470,6 +470,21 @@ class Confined(Place):
                 self.works_or_is_refused(target, "(?i)seccomp|cannot make a twin: Operation not permitted", *line)
             target.finish(self)
 
+    def every_call(self):
+        """Filters that kill, for each call that the target itself can do without."""
+        for interpreter in (p for p in pythons.supported() if not p.debug):
+            for number in list(range(336)) + list(range(424, 463)):
+                with self.subTest(case=(interpreter, number)):
+                    try:
+                        target = self.start(support.Kind("places/confined"), "seccomp", "kill", number,
+                                            interpreter=interpreter)
+                        target.report()
+                    except AssertionError:
+                        continue  # it needs the call itself
+                    with target:
+                        for line in (("run", target, "-c", "print(6 * 7)"), ("dump", target, "-o", "/dev/null")):
+                            self.works_or_is_refused(target, "(?i)seccomp|twin", *line)
+
     def test_seccomp_that_forbids_nothing_of_ours(self):
         """The filters of containers and services must not be in the way."""
         for line in (("services",), ("seccomp", "enosys", "clone3"), ("seccomp", "kill", "ptrace")):
@@ -585,11 +600,13 @@ class Confined(Place):
 
 
 CALLS = ("mmap+x", "mprotect", "madvise", "socketpair", "clone", "clone3", "sendto", "sendmsg", "recvfrom",
-         "recvmsg", "ppoll", "gettid", "set_robust_list", "rseq", "prctl", "close_range", "waitid")
+         "recvmsg", "ppoll", "gettid", "openat", "sched_getaffinity", "set_robust_list", "rseq", "prctl", "close_range", "waitid")
 for _call in CALLS:
     for _action in ("kill", "errno"):
         setattr(Confined, "test_seccomp_%s_%s" % (_action, _call.replace("+", "_")),
                 lambda self, action=_action, call=_call: self.filtered(action, call))
+if support.LONG:
+    Confined.test_seccomp_every_call = Confined.every_call
 
 
 class Stops(Place):
