@@ -11,7 +11,7 @@ struct rmr_error rmr_enomem = {
 	.message = (char *)"out of memory",
 };
 
-static char *format_text(const char *format, va_list args)
+static RMR_PRINTF(1, 0) char *format_text(const char *format, va_list args)
 {
 	char *text;
 
