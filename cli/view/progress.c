@@ -40,15 +40,16 @@ void rmr_progress_update(struct rmr_progress *progress, uint64_t done, uint64_t 
 		progress->bytes ? rmr_number_add_bytes : rmr_number_add_count;
 	rmr_line_addf(&line, "%s: ", progress->what);
 	add(&line, done);
-	if (total) {
-		rmr_line_add(&line, " of ", 4);
+	if (total > done) {
+		rmr_line_addf(&line, progress->at_least ? " of at least " : " of ");
 		add(&line, total);
-		rmr_line_addf(&line, " (%.0f%%)", 100.0 * (double)done / (double)total);
 	}
+	if (total && !progress->at_least)
+		rmr_line_addf(&line, " (%.0f%%)", 100.0 * (double)done / (double)total);
 	rmr_line_add(&line, ", ", 2);
 	add(&line, (uint64_t)rate);
 	rmr_line_add(&line, "/s", 2);
-	if (total > done && done) {
+	if (total > done && done && !progress->at_least) {
 		rmr_line_add(&line, ", ", 2);
 		uint64_t left = (uint64_t)((double)(total - done) / rate) + 1;
 		rmr_number_add_duration(&line, left * 1000000000);
