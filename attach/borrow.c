@@ -3,7 +3,6 @@
 
 #include "attach/cleanup.h"
 #include "attach/log.h"
-#include "attach/seccomp.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -171,13 +170,13 @@ static struct rmr_error *check_safe(struct borrow *b, struct rmr_unwind *unwind)
 	return NULL;
 }
 
-static struct rmr_error *check_seccomp(const struct borrow *b)
+static struct rmr_error *check_seccomp(const struct borrow *b, struct rmr_seccomp_limits *ret)
 {
 	/* From glibc 2.34 on it is there. */
 	bool old_libc = rmr_target_module(b->target, b->code->pthread_create) != b->target->libc;
 
 	return rmr_seccomp_check(b->target->pid, b->tracee.tid, b->seccomp, b->target->inner,
-				 old_libc);
+				 old_libc, ret);
 }
 
 /* Puts everything back at an event stop, then lets the thread go. */
@@ -485,7 +484,7 @@ static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps 
 	if (!err)
 		err = check_safe(b, unwind);
 	if (!err)
-		err = check_seccomp(b);
+		err = check_seccomp(b, &ret->limits);
 	if (err)
 		return err;
 	err = install_frame(b, maps);

@@ -24,6 +24,7 @@
 #define RMR_ATTACH_BORROW_H
 
 #include "attach/maps.h"
+#include "attach/seccomp.h"
 #include "attach/target_internal.h"
 #include "attach/tracee.h"
 #include "attach/unwind.h"
@@ -53,6 +54,7 @@ struct rmr_borrow_result {
 	rmr_addr_t region;
 	rmr_addr_t frame;
 	uint64_t stop_ns;
+	struct rmr_seccomp_limits limits; /* what the thread's seccomp filters bar */
 };
 
 /** RMR_E_UNSUPPORTED if the C library lacks something. */

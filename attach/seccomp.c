@@ -62,6 +62,8 @@ enum condition {
 	ALWAYS,
 	NEW_LIBC, /* not by a glibc before 2.34 */
 	RSEQ,	  /* if the borrowed thread has registered its own: then the new one must, or abort */
+	DUMP,	  /* in dumps */
+	TWIN,	  /* in dumps by a twin */
 };
 
 /*
@@ -148,32 +150,32 @@ static const struct step {
 	{"sched_yield", "a pause", MAY_FAIL, ALWAYS, {SYS_sched_yield, {0}}},
 	{"tgkill", "watching its threads", MAY_FAIL, ALWAYS,
 	 {SYS_tgkill, {SELF, ANY, 0}}},
-	/* a dump: the twin is made, told to end, and waited for */
-	{"clone", "a dump", MAY_FAIL, ALWAYS, {SYS_clone, {0}}},
-	{"kill", "a dump's end", MAY_FAIL, ALWAYS, {SYS_kill, {ANY, SIGKILL}}},
-	{"waitid", "a dump's end", MAY_FAIL, ALWAYS,
+	/* a dump's twin is made, told to end, and waited for */
+	{"clone", "a dump", NEEDED, TWIN, {SYS_clone, {0}}},
+	{"kill", "a dump's end", MAY_FAIL, TWIN, {SYS_kill, {ANY, SIGKILL}}},
+	{"waitid", "a dump's end", MAY_FAIL, TWIN,
 	 {SYS_waitid, {P_PID, ANY, ANY, WNOWAIT | __WALL | WEXITED, 0}}},
-	{"wait4", "a dump's end", NEEDED, ALWAYS, {SYS_wait4, {ANY, ANY, __WALL, 0}}},
+	{"wait4", "a dump's end", NEEDED, TWIN, {SYS_wait4, {ANY, ANY, __WALL, 0}}},
 	/* ... and what the twin does, or the agent where it dumps in place */
-	{"prctl", "a dump", MAY_FAIL, ALWAYS, {SYS_prctl, {PR_SET_PDEATHSIG, SIGKILL}}},
-	{"prctl", "a dump", MAY_FAIL, ALWAYS, {SYS_prctl, {PR_SET_DUMPABLE, 0}}},
-	{"getppid", "a dump", MAY_FAIL, ALWAYS, {SYS_getppid, {0}}},
-	{"rt_sigaction", "a dump", MAY_FAIL, ALWAYS, {SYS_rt_sigaction, {ANY, ANY, 0, 8}}},
-	{"rt_sigprocmask", "a dump", MAY_FAIL, ALWAYS,
+	{"prctl", "a dump", MAY_FAIL, TWIN, {SYS_prctl, {PR_SET_PDEATHSIG, SIGKILL}}},
+	{"prctl", "a dump", MAY_FAIL, TWIN, {SYS_prctl, {PR_SET_DUMPABLE, 0}}},
+	{"getppid", "a dump", MAY_FAIL, TWIN, {SYS_getppid, {0}}},
+	{"rt_sigaction", "a dump", MAY_FAIL, DUMP, {SYS_rt_sigaction, {ANY, ANY, 0, 8}}},
+	{"rt_sigprocmask", "a dump", MAY_FAIL, DUMP,
 	 {SYS_rt_sigprocmask, {SIG_UNBLOCK, ANY, 0, 8}}},
-	{"sigaltstack", "a dump", MAY_FAIL, ALWAYS, {SYS_sigaltstack, {ANY, 0}}},
-	{"setitimer", "a dump", MAY_FAIL, ALWAYS, {SYS_setitimer, {0, ANY, 0}}},
-	{"close_range", "a dump", MAY_FAIL, ALWAYS, {NR_CLOSE_RANGE, {ANY, ANY, 0}}},
-	{"open", "a dump", MAY_FAIL, ALWAYS, {SYS_open, {ANY, O_CLOEXEC, 0}}},
-	{"mmap", "a dump", MAY_FAIL, ALWAYS, {SYS_mmap, {0, ANY, PROT_NONE, PRIVATE, ANY, 0}}},
-	{"mmap", "a dump", MAY_FAIL, ALWAYS,
+	{"sigaltstack", "a dump", MAY_FAIL, DUMP, {SYS_sigaltstack, {ANY, 0}}},
+	{"setitimer", "a dump", MAY_FAIL, DUMP, {SYS_setitimer, {0, ANY, 0}}},
+	{"close_range", "a dump", MAY_FAIL, TWIN, {NR_CLOSE_RANGE, {ANY, ANY, 0}}},
+	{"open", "a dump", MAY_FAIL, DUMP, {SYS_open, {ANY, O_CLOEXEC, 0}}},
+	{"mmap", "a dump", MAY_FAIL, DUMP, {SYS_mmap, {0, ANY, PROT_NONE, PRIVATE, ANY, 0}}},
+	{"mmap", "a dump", MAY_FAIL, DUMP,
 	 {SYS_mmap, {0, ANY, READ_WRITE, PRIVATE | MAP_NORESERVE, ANY, 0}}},
-	{"mmap with MAP_SHARED", "a dump", MAY_FAIL, ALWAYS,
+	{"mmap with MAP_SHARED", "a dump", MAY_FAIL, DUMP,
 	 {SYS_mmap, {ANY, ANY, READ_WRITE, MAP_SHARED | MAP_FIXED, ANY, ANY}}},
-	{"poll", "a dump", MAY_FAIL, ALWAYS, {SYS_poll, {ANY, 1, 0}}},
-	{"futex", "a dump", MAY_FAIL, ALWAYS, {SYS_futex, {ANY, 0 /* FUTEX_WAIT */, ANY, ANY, 0, 0}}},
-	{"futex", "a dump", MAY_FAIL, ALWAYS, {SYS_futex, {ANY, 1 /* FUTEX_WAKE */, 1, 0, 0, 0}}},
-	{"exit_group", "a dump's end", NEEDED, ALWAYS, {SYS_exit_group, {ANY}}},
+	{"poll", "a dump", MAY_FAIL, DUMP, {SYS_poll, {ANY, 1, 0}}},
+	{"futex", "a dump", MAY_FAIL, DUMP, {SYS_futex, {ANY, 0 /* FUTEX_WAIT */, ANY, ANY, 0, 0}}},
+	{"futex", "a dump", MAY_FAIL, DUMP, {SYS_futex, {ANY, 1 /* FUTEX_WAKE */, 1, 0, 0, 0}}},
+	{"exit_group", "a dump's end", NEEDED, TWIN, {SYS_exit_group, {ANY}}},
 };
 
 enum { STEP_COUNT = sizeof(steps) / sizeof(steps[0]) };
@@ -393,7 +395,25 @@ static uint32_t errno_of(uint32_t verdict)
 	return verdict & SECCOMP_RET_DATA;
 }
 
-bool rmr_seccomp_refuses(const struct rmr_seccomp *seccomp, struct rmr_seccomp_refusal *ret)
+static bool is_made(const struct rmr_seccomp *seccomp, enum condition condition,
+		    enum rmr_seccomp_purpose purpose)
+{
+	switch (condition) {
+	case NEW_LIBC:
+		return !seccomp->old_libc;
+	case RSEQ:
+		return !seccomp->no_rseq;
+	case DUMP:
+		return purpose != RMR_SECCOMP_ATTACH;
+	case TWIN:
+		return purpose == RMR_SECCOMP_TWIN;
+	default:
+		return true;
+	}
+}
+
+bool rmr_seccomp_refuses(const struct rmr_seccomp *seccomp, enum rmr_seccomp_purpose purpose,
+			 struct rmr_seccomp_refusal *ret)
 {
 	bool has_clone3 = false;
 
@@ -401,8 +421,7 @@ bool rmr_seccomp_refuses(const struct rmr_seccomp *seccomp, struct rmr_seccomp_r
 		const struct step *step = &steps[i];
 		uint32_t verdict = seccomp->verdicts[i];
 
-		if ((step->condition == NEW_LIBC && seccomp->old_libc) ||
-		    (step->condition == RSEQ && seccomp->no_rseq))
+		if (!is_made(seccomp, step->condition, purpose))
 			continue;
 		if (is_allowed(verdict)) {
 			has_clone3 |= step->rule == CLONE3;
@@ -461,7 +480,7 @@ int rmr_seccomp_mode(pid_t pid, pid_t tid)
 	return rmr_status_read_task("/proc", pid, tid, &status) ? 0 : status.seccomp;
 }
 
-static struct rmr_error *refuse(pid_t pid, const struct rmr_seccomp_refusal *refusal)
+struct rmr_error *rmr_seccomp_refuse(pid_t pid, const struct rmr_seccomp_refusal *refusal)
 {
 	const char *what;
 
@@ -519,8 +538,10 @@ static bool has_no_rseq(pid_t tid)
 	       !rseq.pointer;
 }
 
-struct rmr_error *rmr_seccomp_check(pid_t pid, pid_t tid, int mode, pid_t self, bool old_libc)
+struct rmr_error *rmr_seccomp_check(pid_t pid, pid_t tid, int mode, pid_t self, bool old_libc,
+				    struct rmr_seccomp_limits *ret)
 {
+	*ret = (struct rmr_seccomp_limits){0};
 	long count = ptrace(PTRACE_SECCOMP_GET_FILTER, tid, 0, NULL);
 
 	/* EINVAL without a filter; but also where the kernel cannot show it. */
@@ -543,5 +564,9 @@ struct rmr_error *rmr_seccomp_check(pid_t pid, pid_t tid, int mode, pid_t self, 
 		rmr_seccomp_add(&seccomp, code, (size_t)count);
 	if (errno != ENOENT)
 		return unreadable(pid, tid, errno);
-	return rmr_seccomp_refuses(&seccomp, &refusal) ? refuse(pid, &refusal) : NULL;
+	if (rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_ATTACH, &refusal))
+		return rmr_seccomp_refuse(pid, &refusal);
+	rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_DUMP, &ret->dump);
+	rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &ret->twin);
+	return NULL;
 }

@@ -64,8 +64,25 @@ struct rmr_seccomp_refusal {
 	uint32_t verdict;
 };
 
-/** True, with *ret set, if some call would not pass. */
-bool rmr_seccomp_refuses(const struct rmr_seccomp *seccomp, struct rmr_seccomp_refusal *ret);
+enum rmr_seccomp_purpose {
+	RMR_SECCOMP_ATTACH, /**< and to run payloads */
+	RMR_SECCOMP_DUMP,   /**< that, and to dump in place */
+	RMR_SECCOMP_TWIN,   /**< that, and to dump by a twin */
+};
+
+/** True, with *ret set, if some call that is needed for @p purpose would not pass. */
+bool rmr_seccomp_refuses(const struct rmr_seccomp *seccomp, enum rmr_seccomp_purpose purpose,
+			 struct rmr_seccomp_refusal *ret);
+
+/** The error that tells it: RMR_E_UNSUPPORTED. */
+struct rmr_error *rmr_seccomp_refuse(pid_t pid, const struct rmr_seccomp_refusal *refusal)
+	RMR_MUST_CHECK;
+
+/** What bars dumps of a target that can be attached to; the name is NULL where nothing does. */
+struct rmr_seccomp_limits {
+	struct rmr_seccomp_refusal dump; /**< in place */
+	struct rmr_seccomp_refusal twin;
+};
 
 /**
  * True if the thread has the very filters that remora itself runs under: those of the container
@@ -80,9 +97,10 @@ int rmr_seccomp_mode(pid_t pid, pid_t tid);
 /**
  * Checks the stopped thread @p tid, whose mode was @p mode before the stop; to be called by its
  * tracer before anything is changed in it. @p self, @p old_libc: see struct rmr_seccomp.
- * RMR_E_UNSUPPORTED, naming the call, if a filter does not let it pass; RMR_E_PERMISSION if the filters cannot be read.
+ * RMR_E_UNSUPPORTED, naming the call, if a filter does not let it pass; RMR_E_PERMISSION if the
+ * filters cannot be read.
  */
-struct rmr_error *rmr_seccomp_check(pid_t pid, pid_t tid, int mode, pid_t self, bool old_libc)
-	RMR_MUST_CHECK;
+struct rmr_error *rmr_seccomp_check(pid_t pid, pid_t tid, int mode, pid_t self, bool old_libc,
+				    struct rmr_seccomp_limits *ret) RMR_MUST_CHECK;
 
 #endif

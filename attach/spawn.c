@@ -174,6 +174,7 @@ static bool try_thread(struct search *search, const struct candidate *candidate)
 		search->result.region = ret.region;
 		search->result.frame = ret.frame;
 		search->result.victim = candidate->tid;
+		search->result.limits = ret.limits;
 		return true;
 	}
 	rmr_log("%s", err->message);

@@ -12,6 +12,7 @@
 #ifndef RMR_ATTACH_SPAWN_H
 #define RMR_ATTACH_SPAWN_H
 
+#include "attach/seccomp.h"
 #include "attach/target.h"
 
 /** What to put into the region, and where the new thread starts. */
@@ -31,6 +32,7 @@ struct rmr_spawn_result {
 	uint64_t stop_ns;    /**< longest time that any thread was held: from before the stop was asked
 				for until it ran its own code again, or was let go into pthread_create */
 	unsigned tries;      /**< stops made until one was at a safe point */
+	struct rmr_seccomp_limits limits; /**< what the new thread's seccomp filters bar */
 };
 
 /**

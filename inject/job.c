@@ -413,9 +413,15 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 		.heap = {.values = dump->values,
 			.version_hex = rmr_target_python(session->target)->hex},
 	};
+	const struct rmr_seccomp_limits *limits = &session->spawned.limits;
+	const struct rmr_seccomp_refusal *refusal = dump->in_place ? &limits->dump : &limits->twin;
 	struct rmr_headroom headroom;
 	struct rmr_error *err = NULL;
 
+	if (refusal->name) {
+		err = rmr_seccomp_refuse(rmr_target_pid(session->target), refusal);
+		return limits->dump.name ? err : rmr_error_hint(err, "use --in-place");
+	}
 	if (!dump->in_place) {
 		rmr_headroom_find("", rmr_target_pid(session->target), &headroom);
 		err = rmr_headroom_check(&headroom);

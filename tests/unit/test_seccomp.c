@@ -152,7 +152,7 @@ static const char *refused(uint32_t number, uint32_t verdict)
 
 	rmr_seccomp_init(&seccomp, 100);
 	add_for(&seccomp, number, verdict);
-	if (!rmr_seccomp_refuses(&seccomp, &refusal))
+	if (!rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal))
 		return "";
 	ck_assert_uint_eq(refusal.verdict, verdict);
 	ck_assert_ptr_nonnull(refusal.need);
@@ -177,7 +177,7 @@ START_TEST(test_verdicts)
 	ck_assert_str_eq(refused(334, REFUSE), "rseq");
 	ck_assert_str_eq(refused(435, REFUSE), "clone3");
 	ck_assert_str_eq(refused(435, SECCOMP_RET_ERRNO | ENOSYS), "");
-	ck_assert_str_eq(refused(SYS_clone, REFUSE), "");
+	ck_assert_str_eq(refused(SYS_clone, REFUSE), "clone");
 	ck_assert_str_eq(refused(SYS_socketpair, SECCOMP_RET_LOG), "");
 	ck_assert_str_eq(refused(SYS_socketpair, ALLOW | 1), "");
 }
@@ -190,24 +190,31 @@ START_TEST(test_clone)
 
 	rmr_seccomp_init(&seccomp, 100);
 	add_for(&seccomp, SYS_clone, REFUSE);
-	ck_assert(!rmr_seccomp_refuses(&seccomp, &refusal));
+	ck_assert(!rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_ATTACH, &refusal));
+	ck_assert(!rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_DUMP, &refusal));
+	ck_assert(rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal));
 	add_for(&seccomp, 435, SECCOMP_RET_ERRNO | ENOSYS);
-	ck_assert(rmr_seccomp_refuses(&seccomp, &refusal));
+	ck_assert(rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_ATTACH, &refusal));
 	ck_assert_str_eq(refusal.name, "clone");
 
 	/* An old C library never calls clone3. */
 	rmr_seccomp_init(&seccomp, 100);
 	add_for(&seccomp, 435, KILL);
 	seccomp.old_libc = true;
-	ck_assert(!rmr_seccomp_refuses(&seccomp, &refusal));
+	ck_assert(!rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal));
 	add_for(&seccomp, SYS_clone, REFUSE);
-	ck_assert(rmr_seccomp_refuses(&seccomp, &refusal));
+	ck_assert(rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal));
+
+	rmr_seccomp_init(&seccomp, 100);
+	add_for(&seccomp, SYS_open, KILL);
+	ck_assert(!rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_ATTACH, &refusal));
+	ck_assert(rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_DUMP, &refusal));
 
 	/* One that could not register rseq does not try again. */
 	rmr_seccomp_init(&seccomp, 100);
 	add_for(&seccomp, 334, KILL);
 	seccomp.no_rseq = true;
-	ck_assert(!rmr_seccomp_refuses(&seccomp, &refusal));
+	ck_assert(!rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal));
 }
 END_TEST
 
@@ -223,7 +230,7 @@ START_TEST(test_strictest)
 			add_for(&seccomp, SYS_close, order[i + (size_t)swapped]);
 			add_for(&seccomp, SYS_close, order[i + 1 - (size_t)swapped]);
 			add_for(&seccomp, SYS_close, SECCOMP_RET_LOG);
-			ck_assert(rmr_seccomp_refuses(&seccomp, &refusal));
+			ck_assert(rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal));
 			ck_assert_uint_eq(refusal.verdict, order[i]);
 		}
 	}
@@ -231,7 +238,7 @@ START_TEST(test_strictest)
 	rmr_seccomp_init(&seccomp, 100);
 	add_for(&seccomp, 435, REFUSE);
 	add_for(&seccomp, 435, SECCOMP_RET_ERRNO | ENOSYS);
-	ck_assert(!rmr_seccomp_refuses(&seccomp, &refusal));
+	ck_assert(!rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal));
 }
 END_TEST
 
@@ -274,13 +281,13 @@ START_TEST(test_arguments)
 	rmr_seccomp_init(&seccomp, 100);
 	rmr_seccomp_add(&seccomp, harmless, COUNT(harmless));
 	rmr_seccomp_add(&seccomp, self, COUNT(self));
-	ck_assert(!rmr_seccomp_refuses(&seccomp, &refusal));
+	ck_assert(!rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal));
 	rmr_seccomp_add(&seccomp, family, COUNT(family));
-	ck_assert(rmr_seccomp_refuses(&seccomp, &refusal));
+	ck_assert(rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal));
 	ck_assert_str_eq(refusal.name, "socketpair");
 	rmr_seccomp_init(&seccomp, 101);
 	rmr_seccomp_add(&seccomp, self, COUNT(self));
-	ck_assert(rmr_seccomp_refuses(&seccomp, &refusal));
+	ck_assert(rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal));
 	ck_assert_str_eq(refusal.name, "tgkill");
 }
 END_TEST
