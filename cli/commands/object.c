@@ -10,6 +10,7 @@
 enum {
 	VALUE_WIDTH = 80,    // characters of a value in a table
 	VALUE_COLUMNS = 100, // columns that they take, escaped
+	NAME_COLUMNS = 60,
 	HOLDER_SIZE = 10000, // references, or referrers, of an object among which one is looked for
 };
 
@@ -32,8 +33,8 @@ void rmr_object_put_known(struct rmr_view *view, uint64_t value)
 		rmr_view_put_uint(view, value);
 }
 
-/** Puts a description, cut where escapes made it long; NULL puts nothing. */
-static void put_short(struct rmr_view *view, const char *text)
+/** Puts a text, for people cut to @p width columns; NULL puts nothing. */
+static void put_short(struct rmr_view *view, const char *text, size_t width)
 {
 	struct rmr_line line = {0};
 
@@ -47,7 +48,7 @@ static void put_short(struct rmr_view *view, const char *text)
 	if (line.lost)
 		rmr_view_put_none(view);
 	else
-		rmr_view_put_bytes(view, line.bytes, rmr_line_shorten(line.bytes, length, VALUE_COLUMNS));
+		rmr_view_put_bytes(view, line.bytes, rmr_line_shorten(line.bytes, length, width));
 	rmr_line_deinit(&line);
 }
 
@@ -59,7 +60,7 @@ void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, ui
 	}
 	if (rmr_view_format(view) != RMR_FORMAT_JSON) {
 		_rmr_free_ char *text = rmr_heap_describe(heap, id, VALUE_WIDTH);
-		put_short(view, text);
+		put_short(view, text, VALUE_COLUMNS);
 		return;
 	}
 	struct rmr_record record;
@@ -140,7 +141,7 @@ void rmr_object_put_place(struct rmr_view *view, const struct rmr_heap *heap, ui
 	_rmr_free_ char *name = name_in(heap, from, id);
 	struct rmr_line line = {0};
 	rmr_line_addf(&line, "in %s%s", holder ? holder : rmr_heap_type_label(heap, from), name ? name : "");
-	put_short(view, rmr_line_get(&line));
+	put_short(view, rmr_line_get(&line), VALUE_COLUMNS);
 	rmr_line_deinit(&line);
 }
 
@@ -202,7 +203,7 @@ static void put_reference(struct rmr_view *view, const struct rmr_heap *heap,
 {
 	_rmr_free_ char *name = rmr_names_text(names, index);
 
-	rmr_view_put_text(view, name);
+	put_short(view, name, NAME_COLUMNS);
 	rmr_object_put(view, heap, other);
 	put_kind(view, rmr_names_kind(names, index));
 	rmr_object_put_value(view, heap, other);

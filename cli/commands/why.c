@@ -97,8 +97,9 @@ static void put_story(struct rmr_view *view, const struct rmr_heap *heap,
 		if (path->start == RMR_PATH_HELD_BY_C)
 			rmr_view_note(view, "No path from a root; C code holds the start of this one:");
 		else if (path->start == RMR_PATH_UNREACHABLE)
-			rmr_view_note(view, "No root reaches it: it is garbage that waits for the collector, or the "
-				"dump has no roots. What refers to it:");
+			rmr_view_note(view, "%s What refers to it:",
+				rmr_heap_root_count(heap) ? "No root reaches it: it is garbage that waits for the collector."
+							  : "The dump has no roots.");
 		rmr_line_clear(&line);
 		if (path->expression)
 			rmr_line_add_safe(&line, path->expression, strlen(path->expression));
