@@ -126,7 +126,10 @@ KINDS = {
     "known_heap": Kind("known_heap"),
     "malloc1": Kind("malloc", "1", busy=True, vary="state maps"),
     "malloc9": Kind("malloc", "9", busy=True, vary="state maps"),
+    "malloc_c1": Kind("malloc_c", HELPERS, "1", busy=True, vary="state maps"),
+    "malloc_c2": Kind("malloc_c", HELPERS, "2", busy=True, vary="state maps"),
     "forks": Kind("forks", busy=True, vary="state fds maps children"),
+    "forks_quick": Kind("forks", "1", "300", "quick", busy=True, vary="state fds maps children"),
     "subprocesses": Kind("subprocesses", busy=True, vary="state fds maps children"),
     "signals": Kind("signals", busy=True, vary="state pending"),
     "small_stacks": Kind("small_stacks", busy=True, vary="state threads maps"),
@@ -279,6 +282,8 @@ class Snapshot:
             self.threads[tid] = {name: lines.get(name) for name in THREAD_LINES}
             if "pending" in target.kind.vary:
                 self.threads[tid].pop("SigPnd")
+        if target.kind.vary & {"threads", "children"}:
+            self.settle_masks(target)
         self.fds = {}
         with contextlib.suppress(FileNotFoundError):
             for fd in os.listdir("/proc/%d/fd" % pid):
@@ -289,6 +294,17 @@ class Snapshot:
         target.errors.seek(0, os.SEEK_END)
         self.errors = target.errors.tell()
         self.inside = target.report() if target.kind.reports else {}
+
+
+    def settle_masks(self, target):
+        """The C library blocks all signals for a moment while it forks and starts threads: what counts
+        is what is always blocked."""
+        for _ in range(30):
+            time.sleep(0.0005)
+            for tid, lines in self.threads.items():
+                mask = target.status(int(tid)).get("SigBlk")
+                if mask and lines["SigBlk"]:
+                    lines["SigBlk"] = "%016x" % (int(mask, 16) & int(lines["SigBlk"], 16))
 
 
 class Mapping:

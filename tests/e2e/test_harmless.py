@@ -18,7 +18,8 @@ import support
 
 ATTACHES = 200 if support.LONG else 12
 KILLS = 100 if support.LONG else 20
-KINDS = ("sleep", "busy", "accept", "threads", "malloc1", "malloc9", "forks", "subprocesses", "signals",
+KINDS = ("sleep", "busy", "accept", "threads", "malloc1", "malloc9", "malloc_c1", "malloc_c2", "forks",
+         "forks_quick", "subprocesses", "signals",
          "small_stacks", "recursion", "dlopens", "setids", "floats", "busy_c")
 CALLS = ("epoll_wait", "epoll_infinite", "sigtimedwait", "semtimedop", "recv", "poll", "select",
          "nanosleep", "futex", "read")

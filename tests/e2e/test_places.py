@@ -60,11 +60,11 @@ def apps():
 
 def inside(*line, env=()):
     """The command that runs line in the tree, with /proc and /dev: mounts that end with it."""
-    root = apps().root
+    root, there = apps().root, apps().folder()[1]
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c",
             'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec env -i PATH=/usr/bin:/usr/sbin '
-            'HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=%s %s chroot "$0" "$@"' % (
-                apps().folder()[1], " ".join(env)), root] + list(line)
+            'HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=%s TMPDIR=%s %s chroot "$0" "$@"' % (
+                there, there, " ".join(env)), root] + list(line)
 
 
 class Program(pythons.Interpreter):
@@ -209,6 +209,12 @@ class Place(support.LiveTest):
         return result.status == 0
 
 
+    @staticmethod
+    def begin(*line):
+        return subprocess.Popen(support.command(*line), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env=support.environment())
+
+
 class Servers(Place):
     """Python behind web servers and task queues: what a worker process is like."""
 
@@ -219,8 +225,8 @@ class Servers(Place):
 
     def uwsgi(self, *options):
         plugin, = glob.glob(apps().root + "/usr/lib/uwsgi/plugins/python3*_plugin.so")
-        return self.serve("uwsgi " + " ".join(options), "/usr/bin/uwsgi-core", "--plugin", plugin[len(apps().root):],
-                          "--http-socket", "127.0.0.1:{port}", "--disable-logging", "--die-on-term",
+        return self.serve("uwsgi " + " ".join(options), "/usr/bin/uwsgi-core",
+                          "--plugin", plugin[len(apps().root):], "--http-socket", "127.0.0.1:{port}", "--disable-logging", "--die-on-term",
                           "--need-app", "--wsgi-file", apps().place(PLACES / "wsgi.py"), *options)
 
     def test_uwsgi_with_threads(self):
@@ -245,8 +251,7 @@ class Servers(Place):
             self.assertEqual(server.get("/sleep"), "hello")  # lets the GIL go: the agent leaves
             support.assert_unharmed(self, server, before)
         # With requests under way it works.
-        process = subprocess.Popen(support.command("run", "--timeout", "20", server, "-c", "print(6 * 7)"),
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=support.environment())
+        process = self.begin("run", "--timeout", "20", server, "-c", "print(6 * 7)")
         end = time.monotonic() + 20
         while process.poll() is None and time.monotonic() < end:
             self.assertEqual(server.get("/sleep"), "hello")
@@ -260,18 +265,19 @@ class Servers(Place):
         here, there = apps().folder()
         port = free_port()
         modules = "/usr/lib/apache2/modules/"
+        wsgi, = glob.glob(apps().root + modules + "mod_wsgi*.so")
         with open(os.path.join(here, "apache.conf"), "w") as file:
             file.write("\n".join(
                 ["LoadModule %s_module %smod_%s.so" % (n, modules, n) for n in ("mpm_event", "authz_core")] +
-                ["LoadModule wsgi_module " + glob.glob(apps().root + modules + "mod_wsgi*.so")[0][len(apps().root):],
+                ["LoadModule wsgi_module " + wsgi[len(apps().root):],
                  "ServerRoot " + there, "DefaultRuntimeDir " + there, "PidFile %s/apache.pid" % there,
                  "ErrorLog /dev/null", "ServerName localhost", "Listen 127.0.0.1:%d" % port, "User nobody",
                  "Group nogroup", "WSGISocketPrefix %s/wsgi" % there,
                  "WSGIDaemonProcess app threads=2 python-path=" + there, "WSGIProcessGroup app",
                  "WSGIScriptAlias / %s/wsgi.py" % there, "<Directory />", "Require all granted",
                  "</Directory>", ""]))
-        server = self.serve("mod_wsgi", "/usr/sbin/apache2", "-DFOREGROUND", "-f", there + "/apache.conf", port=port,
-                            vary="maps")  # each thread gets an arena at its first request
+        server = self.serve("mod_wsgi", "/usr/sbin/apache2", "-DFOREGROUND", "-f", there + "/apache.conf",
+                            port=port, vary="maps")  # each thread gets an arena at its first request
         self.assertNotEqual(server.pid, server.process.pid)
         self.assertEqual(server.status()["Uid"].split()[0], "65534")
         code = "import sys; print(hasattr(sys.modules.get('kit'), 'progress'))"
@@ -297,8 +303,8 @@ class Servers(Place):
     def test_celery_worker(self):
         here, there = apps().folder()
         os.mkdir(os.path.join(here, "queue"))
-        line = ("/usr/bin/python3.11", "-m", "celery", "-A", "celery_task", "worker", "-c", "1", "-l", "critical",
-                "--without-gossip", "--without-mingle", "--without-heartbeat")
+        line = ("/usr/bin/python3.11", "-m", "celery", "-A", "celery_task", "worker", "-c", "1",
+                "-l", "critical", "--without-gossip", "--without-mingle", "--without-heartbeat")
         python = Program("celery", *line, argument="--hostname=%s@localhost",
                          env=("QUEUE=%s/queue" % there, "C_FORCE_ROOT=1"))
         with Child(python, support.Kind("places/celery_task")) as target:
@@ -317,12 +323,12 @@ class Programs(Place):
                 target.finish(self)
 
     def test_vim(self):
-        self.works(Program("vim", "/usr/bin/vim.nox", "-u", "NONE", "-N", "-es", "--cmd", argument="py3file %s"),
-                   finish=False)
+        line = ("/usr/bin/vim.nox", "-u", "NONE", "-N", "-es", "--cmd")
+        self.works(Program("vim", *line, argument="py3file %s"), finish=False)
 
     def test_gdb(self):
-        self.works(Program("gdb", "/usr/bin/gdb", "-q", "-nx", "-batch", "-ex", argument="source %s"),
-                   finish=False)
+        line = ("/usr/bin/gdb", "-q", "-nx", "-batch", "-ex")
+        self.works(Program("gdb", *line, argument="source %s"), finish=False)
 
     def test_gevent(self):
         kind = support.Kind("places/gevent_loop", busy=True, vary="state")
@@ -361,8 +367,8 @@ class Programs(Place):
     def subinterpreters(self, interpreter):
         with support.Target(interpreter, support.Kind("places/subinterpreters")) as target:
             for number in target.facts["interpreters"]:
-                mark = "mark of interpreter %d" % number
-                self.run_in(target, "--interpreter", number, code="import sys; print(sys.mark[0])", out=mark + "\n")
+                self.run_in(target, "--interpreter", number, code="import sys; print(sys.mark[0])",
+                            out="mark of interpreter %d\n" % number)
                 modules = "import sys; print(sorted(sys.modules))"
                 first = support.remora("run", "--interpreter", number, target, "-c", modules)
                 self.run_in(target, "--interpreter", number, code=modules, out=self.good(first).out)
@@ -438,10 +444,10 @@ class Containers(Place):
     def test_replaced_executable(self):
         """As after an upgrade of the package: the file that runs is no longer there."""
         copy = shutil.copy(os.path.realpath(pythons.main().command[0]), self.folder())
-        env = {"PYTHONHOME": "/usr"}
         main = pythons.main()
         info = {"version": "%d.%d.%d" % main.version, "impl": main.kind, "debug": "0", "abiflags": "-"}
-        with self.start("sleep", interpreter=pythons.Interpreter("replaced", [copy], info=info), env=env) as target:
+        replaced = pythons.Interpreter("replaced", [copy], info=info)
+        with self.start("sleep", interpreter=replaced, env={"PYTHONHOME": "/usr"}) as target:
             os.unlink(copy)
             shutil.copy("/bin/true", copy)
             target.born = support.Snapshot(target)
@@ -467,7 +473,7 @@ class Confined(Place):
         with self.confined("seccomp", action, *calls) as target:
             self.assertEqual(target.status()["Seccomp"].strip(), "2")
             for line in (("run", target, "-c", "print(6 * 7)"), ("dump", target, "-o", "/dev/null")):
-                self.works_or_is_refused(target, "(?i)seccomp|cannot make a twin: Operation not permitted", *line)
+                self.works_or_is_refused(target, "seccomp|cannot make a twin: Operation not permitted", *line)
             target.finish(self)
 
     def every_call(self):
@@ -482,7 +488,7 @@ class Confined(Place):
                     except AssertionError:
                         continue  # it needs the call itself
                     with target:
-                        for line in (("run", target, "-c", "print(6 * 7)"), ("dump", target, "-o", "/dev/null")):
+                        for line in (("run", target, "-c", "print(1)"), ("dump", target, "-o", "/dev/null")):
                             self.works_or_is_refused(target, "(?i)seccomp|twin", *line)
 
     def test_seccomp_that_forbids_nothing_of_ours(self):
@@ -600,7 +606,8 @@ class Confined(Place):
 
 
 CALLS = ("mmap+x", "mprotect", "madvise", "socketpair", "clone", "clone3", "sendto", "sendmsg", "recvfrom",
-         "recvmsg", "ppoll", "gettid", "openat", "sched_getaffinity", "set_robust_list", "rseq", "prctl", "close_range", "waitid")
+         "recvmsg", "ppoll", "gettid", "openat", "sched_getaffinity", "set_robust_list", "rseq", "prctl",
+         "close_range", "waitid")
 for _call in CALLS:
     for _action in ("kill", "errno"):
         setattr(Confined, "test_seccomp_%s_%s" % (_action, _call.replace("+", "_")),
@@ -615,9 +622,7 @@ class Stops(Place):
     def test_stopped_during_a_payload(self):
         with self.start("threads") as target:
             before = support.Snapshot(target)
-            process = subprocess.Popen(
-                support.command("run", target, "-c", "import time; print(1); time.sleep(0.5); print(2)"),
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=support.environment())
+            process = self.begin("run", target, "-c", "import time; print(1); time.sleep(0.5); print(2)")
             self.assertEqual(process.stdout.readline(), b"1\n")
             os.kill(target.pid, signal.SIGSTOP)
             support.wait_for(lambda: target.status()["State"][0] == "T", "stopped")
@@ -634,9 +639,8 @@ class Stops(Place):
         with self.start("threads") as target:
             target.arenas = 3
             before = support.Snapshot(target)
-            process = subprocess.Popen(
-                support.command("run", "--timeout", "1", target, "-c", "import time; print(1); time.sleep(0.5)"),
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=support.environment())
+            code = "import time; print(1); time.sleep(0.5)"
+            process = self.begin("run", "--timeout", "1", target, "-c", code)
             self.assertEqual(process.stdout.readline(), b"1\n")
             os.kill(target.pid, signal.SIGSTOP)
             out, err = process.communicate(timeout=15)
@@ -664,8 +668,7 @@ class Many(Place):
         targets = [self.start(kind) for kind in ("sleep", "accept", "sleep", "accept")]
         before = [support.Snapshot(target) for target in targets]
         for _ in range(3):
-            running = [subprocess.Popen(support.command("run", target, "-c", "print(6 * 7)"), stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, env=support.environment()) for target in targets]
+            running = [self.begin("run", target, "-c", "print(6 * 7)") for target in targets]
             for process in running:
                 out, err = process.communicate(timeout=60)
                 self.assertEqual((process.returncode, out), (0, b"42\n"), err)

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ipc.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 void rmr_spin(long milliseconds);
+long rmr_hammer_malloc(long milliseconds);
 long rmr_registers_check(long milliseconds);
 void rmr_timed_calls(const char *name, volatile long *counters);
 
@@ -42,6 +44,36 @@ void rmr_spin(long milliseconds)
 		for (int i = 0; i < 10000; i++)
 			sum += (unsigned long)i;
 	} while (milliseconds == 0 || now_us() < end);
+}
+
+/**
+ * Does nothing for that long but allocate and free, in sizes that take the arena's lock, and checks
+ * every block; returns how many were overwritten.
+ */
+long rmr_hammer_malloc(long milliseconds)
+{
+	enum { BLOCKS = 64 };
+	static __thread unsigned char *blocks[BLOCKS];
+	static __thread size_t sizes[BLOCKS];
+	int64_t end = now_us() + milliseconds * 1000;
+	unsigned int n = (unsigned int)end;
+	long bad = 0;
+
+	do {
+		for (int i = 0; i < 1000; i++) {
+			n = n * 1103515245 + 12345;
+			unsigned int slot = n >> 8 & (BLOCKS - 1);
+			unsigned char *block = blocks[slot];
+
+			if (block && (block[0] != slot || block[sizes[slot] - 1] != slot))
+				bad++;
+			free(block);
+			sizes[slot] = 1100 + (n >> 14 & 8191);
+			block = blocks[slot] = malloc(sizes[slot]);
+			block[0] = block[sizes[slot] - 1] = (unsigned char)slot;
+		}
+	} while (now_us() < end);
+	return bad;
 }
 
 struct registers {

@@ -104,3 +104,11 @@ def start_thread(function, *args):
     thread.daemon = True
     thread.start()
     return thread
+
+
+def have_had_a_thread():
+    """From now on the C library takes its locks; what that thread left, a small stack, serves nobody."""
+    import threading
+    threading.stack_size(64 * 1024)
+    start_thread(int).join()
+    threading.stack_size(0)

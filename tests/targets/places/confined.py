@@ -23,7 +23,8 @@ import kit  # noqa: E402
 CALLS = {"mmap": 9, "mprotect": 10, "madvise": 28, "munmap": 11, "ppoll": 271, "socketpair": 53, "clone": 56,
          "clone3": 435, "sendto": 44, "sendmsg": 46, "recvfrom": 45, "recvmsg": 47, "gettid": 186,
          "rt_sigprocmask": 14, "ptrace": 101, "set_robust_list": 273, "rseq": 334, "futex": 202,
-         "close_range": 436, "openat": 257, "sched_getaffinity": 204, "prctl": 157, "waitid": 247}  # asm/unistd_64.h
+         "close_range": 436, "openat": 257, "sched_getaffinity": 204, "prctl": 157,
+         "waitid": 247}  # asm/unistd_64.h
 PROT_EXEC = 4
 ALLOW, ERRNO, KILL = 0x7fff0000, 0x00050000, 0x80000000  # linux/seccomp.h
 LOAD, AND, JUMP_EQUAL, JUMP_SET, RETURN = 0x20, 0x54, 0x15, 0x45, 0x06  # linux/bpf_common.h
