@@ -29,7 +29,7 @@ unsigned rmr_args_distance(const char *a, const char *b)
 			if (row[j - 1] + 1 < best)
 				best = row[j - 1] + 1;
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    swap[j - 2] + 1 < best)
+				swap[j - 2] + 1 < best)
 				best = swap[j - 2] + 1;
 			row[j] = best;
 		}
@@ -52,8 +52,8 @@ bool rmr_args_is_digits(const char *text)
 	return *text && text[strspn(text, "0123456789")] == '\0';
 }
 
-static const struct rmr_option *find_long(const char *name, size_t length,
-	const struct rmr_option *const *tables, size_t table_count)
+static const struct rmr_option *find_long(
+	const char *name, size_t length, const struct rmr_option *const *tables, size_t table_count)
 {
 	for (size_t t = 0; t < table_count; t++) {
 		for (const struct rmr_option *o = tables[t]; o && o->name; o++) {
@@ -64,8 +64,8 @@ static const struct rmr_option *find_long(const char *name, size_t length,
 	return NULL;
 }
 
-static const struct rmr_option *find_letter(char letter, const struct rmr_option *const *tables,
-	size_t table_count)
+static const struct rmr_option *find_letter(
+	char letter, const struct rmr_option *const *tables, size_t table_count)
 {
 	for (size_t t = 0; t < table_count; t++) {
 		for (const struct rmr_option *o = tables[t]; o && o->name; o++) {
@@ -76,8 +76,8 @@ static const struct rmr_option *find_letter(char letter, const struct rmr_option
 	return NULL;
 }
 
-static struct rmr_error *unknown_option(const char *word, const struct rmr_option *const *tables,
-	size_t table_count)
+static struct rmr_error *unknown_option(
+	const char *word, const struct rmr_option *const *tables, size_t table_count)
 {
 	char name[MAX_WORD + 1];
 	size_t length = strcspn(word + 2, "=");
@@ -119,22 +119,24 @@ struct walk {
 };
 
 /** Takes the option's value from @p attached or the next word and keeps both. */
-static struct rmr_error *give(struct walk *walk, const struct rmr_option *option,
-	const char *attached)
+static struct rmr_error *give(
+	struct walk *walk, const struct rmr_option *option, const char *attached)
 {
 	const char *value = attached;
 
 	if (!option->value && attached)
-		return rmr_error_create(RMR_E_USAGE, 0, "option '--%s' takes no value", option->name);
+		return rmr_error_create(
+			RMR_E_USAGE, 0, "option '--%s' takes no value", option->name);
 	if (option->value && !value) {
 		if (walk->at == walk->count)
-			return rmr_error_create(RMR_E_USAGE, 0, "option '--%s' needs a value: %s", option->name,
-				option->value);
+			return rmr_error_create(RMR_E_USAGE, 0, "option '--%s' needs a value: %s",
+				option->name, option->value);
 		value = walk->words[walk->at++];
 	}
 	if (option->value && !is_choice(option->value, value))
-		return rmr_error_create(RMR_E_USAGE, 0, "option '--%s' cannot be '%s': it is one of %s",
-			option->name, value, option->value);
+		return rmr_error_create(RMR_E_USAGE, 0,
+			"option '--%s' cannot be '%s': it is one of %s", option->name, value,
+			option->value);
 	walk->args->given[walk->args->given_count++] = (struct rmr_given){option, value};
 	return NULL;
 }
@@ -172,7 +174,8 @@ static struct rmr_error *sort_words(struct walk *walk, const struct rmr_option *
 			ended = true;
 		} else if (word[1] == '-') {
 			size_t length = strcspn(word + 2, "=");
-			const struct rmr_option *option = find_long(word + 2, length, tables, table_count);
+			const struct rmr_option *option =
+				find_long(word + 2, length, tables, table_count);
 			if (!option)
 				return unknown_option(word, tables, table_count);
 			err = give(walk, option, word[2 + length] ? word + 2 + length + 1 : NULL);
@@ -257,8 +260,8 @@ struct rmr_error *rmr_args_number(const struct rmr_args *args, const char *name,
 	errno = 0;
 	uint64_t value = strtoull(text, NULL, 10);
 	if (!rmr_args_is_digits(text) || errno || value > most)
-		return rmr_error_create(RMR_E_USAGE, 0, "option '--%s' needs a whole number, not '%s'", name,
-			text);
+		return rmr_error_create(
+			RMR_E_USAGE, 0, "option '--%s' needs a whole number, not '%s'", name, text);
 	*ret = value;
 	return NULL;
 }
@@ -269,7 +272,8 @@ struct rmr_error *rmr_args_seconds(const char *text, const char *what, unsigned 
 	double seconds = strtod(text, &end);
 
 	if (end == text || *end || text[strspn(text, "0123456789.")] || !(seconds <= 1e6))
-		return rmr_error_create(RMR_E_USAGE, 0, "%s: '%s' is no number of seconds", what, text);
+		return rmr_error_create(
+			RMR_E_USAGE, 0, "%s: '%s' is no number of seconds", what, text);
 	// The least that is not 0, which means for ever.
 	*ret_ms = seconds > 0 && seconds < 0.001 ? 1 : (unsigned)(seconds * 1000);
 	return NULL;

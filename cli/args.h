@@ -14,11 +14,11 @@
 /** A row of an option table, which ends with a zeroed row. */
 struct rmr_option {
 	const char *name;  /**< without dashes: "limit" for --limit */
-	char letter;       /**< 'o' for -o, or 0 */
+	char letter;	   /**< 'o' for -o, or 0 */
 	const char *value; /**< what its value is called, "FILE"; the choices, "table|json|csv", are
 			    *   checked; NULL: it is a switch */
 	const char *help;  /**< one line */
-	bool last;         /**< all words after it and its value are operands */
+	bool last;	   /**< all words after it and its value are operands */
 };
 
 struct rmr_given {
@@ -29,7 +29,7 @@ struct rmr_given {
 struct rmr_args {
 	struct rmr_given *given; /**< in order, repeated ones too */
 	size_t given_count;
-	const char **operands;   /**< borrowed from the words */
+	const char **operands; /**< borrowed from the words */
 	size_t operand_count;
 };
 
@@ -55,8 +55,8 @@ const char *rmr_args_nth(const struct rmr_args *args, const char *name, size_t i
 struct rmr_error *rmr_args_number(const struct rmr_args *args, const char *name, uint64_t fallback,
 	uint64_t most, uint64_t *ret) RMR_MUST_CHECK;
 /** Seconds, fractions allowed, as milliseconds; @p what names it in the error. RMR_E_USAGE. */
-struct rmr_error *rmr_args_seconds(const char *text, const char *what, unsigned *ret_ms)
-	RMR_MUST_CHECK;
+struct rmr_error *rmr_args_seconds(
+	const char *text, const char *what, unsigned *ret_ms) RMR_MUST_CHECK;
 
 /** True if all of @p text are digits, and at least one. */
 bool rmr_args_is_digits(const char *text);

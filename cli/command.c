@@ -14,8 +14,11 @@
 
 const struct rmr_option rmr_common_options[] = {
 	{.name = "help", .letter = 'h', .help = "show this and exit"},
-	{.name = "verbose", .letter = 'v', .help = "tell on standard error what is done, step by step"},
-	{.name = "timeout", .value = "SECONDS",
+	{.name = "verbose",
+		.letter = 'v',
+		.help = "tell on standard error what is done, step by step"},
+	{.name = "timeout",
+		.value = "SECONDS",
 		.help = "wait so long for a reply of the process, 0 for ever"},
 	{0},
 };
@@ -35,7 +38,7 @@ const struct rmr_command *rmr_command_find(const char *name, bool shell)
 {
 	for (const struct rmr_command *c = rmr_commands; c->name; c++) {
 		if (strcmp(c->name, name) == 0 &&
-		    !(c->flags & (shell ? RMR_COMMAND_OUTSIDE : RMR_COMMAND_SHELL)))
+			!(c->flags & (shell ? RMR_COMMAND_OUTSIDE : RMR_COMMAND_SHELL)))
 			return c;
 	}
 	return NULL;
@@ -50,23 +53,24 @@ static struct rmr_error *unknown_command(const struct rmr_context *context, cons
 		return rmr_error_hint(err, "`remora shell %s` looks into that process", name);
 	for (const struct rmr_command *c = rmr_commands; c->name; c++) {
 		if (!(c->flags & (shell ? RMR_COMMAND_OUTSIDE : RMR_COMMAND_SHELL)) &&
-		    rmr_args_is_close(name, c->name))
+			rmr_args_is_close(name, c->name))
 			return rmr_error_hint(err, "did you mean '%s'?", c->name);
 	}
-	return rmr_error_hint(err, shell ? "`help` lists the commands" : "`remora help` lists the commands");
+	return rmr_error_hint(
+		err, shell ? "`help` lists the commands" : "`remora help` lists the commands");
 }
 
 /** Puts `CMD: ` before a usage error, and where to read on if it has no hint yet. */
-static struct rmr_error *usage(const struct rmr_context *context, const struct rmr_command *command,
-	struct rmr_error *err)
+static struct rmr_error *usage(
+	const struct rmr_context *context, const struct rmr_command *command, struct rmr_error *err)
 {
 	if (!err || err->code != RMR_E_USAGE)
 		return err;
 	err = rmr_error_context(err, "%s", command->name);
 	if (err->hint)
 		return err;
-	return rmr_error_hint(err, "`%shelp %s` shows its usage", context->shell ? "" : "remora ",
-		command->name);
+	return rmr_error_hint(
+		err, "`%shelp %s` shows its usage", context->shell ? "" : "remora ", command->name);
 }
 
 struct rmr_error *rmr_command_pid(const char *word, pid_t *ret)
@@ -79,8 +83,8 @@ struct rmr_error *rmr_command_pid(const char *word, pid_t *ret)
 	return NULL;
 }
 
-struct rmr_error *rmr_command_address(const struct rmr_context *context, const char *word,
-	uint64_t *ret)
+struct rmr_error *rmr_command_address(
+	const struct rmr_context *context, const char *word, uint64_t *ret)
 {
 	const struct rmr_rows *rows = context->style.rows;
 	bool hex = strncmp(word, "0x", 2) == 0 || strncmp(word, "0X", 2) == 0;
@@ -89,16 +93,18 @@ struct rmr_error *rmr_command_address(const struct rmr_context *context, const c
 	if (word[0] == '$' && rmr_args_is_digits(word + 1)) {
 		uint64_t row = strtoull(word + 1, NULL, 10);
 		if (!rows)
-			return rmr_error_create(RMR_E_USAGE, 0, "'%s' means a row of a table, in the shell only",
-				word);
+			return rmr_error_create(RMR_E_USAGE, 0,
+				"'%s' means a row of a table, in the shell only", word);
 		if (row == 0 || row > rows->count || !rows->addresses[row - 1])
-			return rmr_error_create(RMR_E_USAGE, 0, "the last table has no object '%s'", word);
+			return rmr_error_create(
+				RMR_E_USAGE, 0, "the last table has no object '%s'", word);
 		*ret = rows->addresses[row - 1];
 		return NULL;
 	}
 	bool valid = *digits && strlen(digits) <= 20 &&
-		digits[strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789")] == '\0';
-	if (!valid && !hex && strlen(digits) >= 6 && digits[strspn(digits, "0123456789abcdefABCDEF")] == '\0')
+		     digits[strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789")] == '\0';
+	if (!valid && !hex && strlen(digits) >= 6 &&
+		digits[strspn(digits, "0123456789abcdefABCDEF")] == '\0')
 		valid = hex = true;
 	errno = 0;
 	uint64_t value = strtoull(digits, NULL, hex ? 16 : 10);
@@ -109,7 +115,8 @@ struct rmr_error *rmr_command_address(const struct rmr_context *context, const c
 	return NULL;
 }
 
-static void add_table(const struct rmr_option **tables, size_t *count, const struct rmr_option *more)
+static void add_table(
+	const struct rmr_option **tables, size_t *count, const struct rmr_option *more)
 {
 	if (more)
 		tables[(*count)++] = more;
@@ -125,8 +132,8 @@ static size_t implied(const struct rmr_context *context, const struct rmr_comman
 	return 0;
 }
 
-static struct rmr_error *check_operands(const struct rmr_command *command, size_t front,
-	size_t count)
+static struct rmr_error *check_operands(
+	const struct rmr_command *command, size_t front, size_t count)
 {
 	size_t own = count < front ? 0 : count - front;
 
@@ -192,14 +199,15 @@ static struct rmr_error *parse(const struct rmr_context *context, const struct r
 	if (command->flags & RMR_COMMAND_LIMIT)
 		add_table(tables, &table_count, rmr_limit_options);
 	add_table(tables, &table_count, rmr_common_options);
-	if (command->flags & RMR_COMMAND_ARGS || (context->shell && command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE)))
+	if (command->flags & RMR_COMMAND_ARGS ||
+		(context->shell && command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE)))
 		stop_after = front - implied(context, command) + 1;
 	return rmr_args_parse(words, count, tables, table_count, stop_after, ret);
 }
 
 /** Makes the text of the line from the first own operand on the only one. */
-static void take_tail(const struct rmr_command *command, struct rmr_args *args, const char *const *words, size_t count,
-	const struct rmr_tail *tails)
+static void take_tail(const struct rmr_command *command, struct rmr_args *args,
+	const char *const *words, size_t count, const struct rmr_tail *tails)
 {
 	bool line = command->flags & RMR_COMMAND_LINE;
 
@@ -284,7 +292,7 @@ int rmr_command_report(const struct rmr_context *context, struct rmr_error *err)
 {
 	int status = rmr_error_exit_status(err);
 	bool silent = (err->code == RMR_E_WRITE && err->errnum == EPIPE) ||
-		(err->code == RMR_E_INTERRUPTED && context->shell);
+		      (err->code == RMR_E_INTERRUPTED && context->shell);
 
 	fflush(context->out);
 	if (!silent) {

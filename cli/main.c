@@ -32,8 +32,8 @@ static void init_context(struct rmr_context *context)
 }
 
 /** Options before the command; *at_ret is the index of the command's name. */
-static struct rmr_error *parse_front(struct rmr_context *context, int argc, char **argv,
-	int *at_ret, bool *done_ret)
+static struct rmr_error *parse_front(
+	struct rmr_context *context, int argc, char **argv, int *at_ret, bool *done_ret)
 {
 	const char *timeout = getenv("REMORA_IPC_TIMEOUT");
 	struct rmr_error *err = NULL;
@@ -55,13 +55,17 @@ static struct rmr_error *parse_front(struct rmr_context *context, int argc, char
 		if (strcmp(argv[at], "--verbose") == 0 || strcmp(argv[at], "-v") == 0)
 			rmr_log_enable(true);
 		else if (strcmp(argv[at], "--timeout") == 0 && at + 1 < argc)
-			err = rmr_args_seconds(argv[++at], "option '--timeout'", &context->timeout_ms);
+			err = rmr_args_seconds(
+				argv[++at], "option '--timeout'", &context->timeout_ms);
 		else if (strncmp(argv[at], "--timeout=", 10) == 0)
-			err = rmr_args_seconds(argv[at] + 10, "option '--timeout'", &context->timeout_ms);
+			err = rmr_args_seconds(
+				argv[at] + 10, "option '--timeout'", &context->timeout_ms);
 		else
 			err = rmr_error_hint(
-				rmr_error_create(RMR_E_USAGE, 0, "unknown option '%s' before the command", argv[at]),
-				"`remora help` shows the usage; a command's own options follow its name");
+				rmr_error_create(RMR_E_USAGE, 0,
+					"unknown option '%s' before the command", argv[at]),
+				"`remora help` shows the usage; a command's own options follow its "
+				"name");
 	}
 	*at_ret = at;
 	return err;
@@ -78,7 +82,8 @@ static struct rmr_error *run(struct rmr_context *context, int argc, char **argv)
 	if (at == argc)
 		return rmr_error_hint(rmr_error_create(RMR_E_USAGE, 0, "no command given"),
 			"`remora help` lists the commands, `remora ps` the processes");
-	return rmr_command_dispatch(context, (const char *const *)argv + at, (size_t)(argc - at), NULL);
+	return rmr_command_dispatch(
+		context, (const char *const *)argv + at, (size_t)(argc - at), NULL);
 }
 
 int main(int argc, char **argv)

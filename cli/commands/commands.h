@@ -6,8 +6,8 @@
 
 #include "cli/command.h"
 
-typedef struct rmr_error *rmr_command_function(struct rmr_context *context,
-	const struct rmr_call *call);
+typedef struct rmr_error *rmr_command_function(
+	struct rmr_context *context, const struct rmr_call *call);
 
 rmr_command_function rmr_command_children;
 rmr_command_function rmr_command_cycles;

@@ -47,8 +47,8 @@ static void put_header(struct rmr_view *view, const struct rmr_cycles *cycles)
 	rmr_line_deinit(&line);
 }
 
-static void put_rows(struct rmr_view *view, const struct rmr_heap *heap,
-	const struct rmr_cycles *cycles)
+static void put_rows(
+	struct rmr_view *view, const struct rmr_heap *heap, const struct rmr_cycles *cycles)
 {
 	rmr_view_table(view, NULL, columns, sizeof(columns) / sizeof(*columns));
 	for (size_t i = 0; i < cycles->count && !rmr_view_failed(view); i++) {
@@ -56,7 +56,9 @@ static void put_rows(struct rmr_view *view, const struct rmr_heap *heap,
 		rmr_view_put_uint(view, rmr_heap_address(heap, cycle->first));
 		rmr_view_put_uint(view, cycle->count);
 		rmr_view_put_uint(view, cycle->bytes);
-		rmr_view_put_text(view, !cycle->garbage ? "alive" : cycle->finalizer ? "garbage, finalizer" : "garbage");
+		rmr_view_put_text(view, !cycle->garbage	   ? "alive"
+					: cycle->finalizer ? "garbage, finalizer"
+							   : "garbage");
 		rmr_view_put_text(view, cycle->types);
 		rmr_view_put_text(view, cycle->ring);
 	}
@@ -74,8 +76,8 @@ struct rmr_error *rmr_command_cycles(struct rmr_context *context, const struct r
 	if (!err)
 		err = rmr_snapshot_dominators(call->snapshot, &dominators);
 	if (!err)
-		err = rmr_cycles_find(call->snapshot->heap, dominators, limit ? (size_t)limit : SIZE_MAX,
-			&cycles);
+		err = rmr_cycles_find(call->snapshot->heap, dominators,
+			limit ? (size_t)limit : SIZE_MAX, &cycles);
 	if (err)
 		return err;
 	err = rmr_command_view(context, call, true, &view);

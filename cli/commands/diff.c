@@ -71,8 +71,8 @@ static bool is_change(const struct rmr_diff_row *row)
 	return row->bytes_change || row->count_change || row->born || row->gone || row->survivors;
 }
 
-static void put_rows(struct rmr_view *view, const struct rmr_diff *diff, const struct rmr_heap *last,
-	const struct rmr_column *columns, bool all, uint64_t limit)
+static void put_rows(struct rmr_view *view, const struct rmr_diff *diff,
+	const struct rmr_heap *last, const struct rmr_column *columns, bool all, uint64_t limit)
 {
 	uint64_t shown = 0, more = 0;
 
@@ -97,8 +97,8 @@ static void put_rows(struct rmr_view *view, const struct rmr_diff *diff, const s
 }
 
 /** "a.json (3 min 2 s ago): 1,200 objects, 1.2 MiB" for each dump. */
-static void put_header(struct rmr_view *view, const struct rmr_heaps *heaps,
-	const struct rmr_diff *diff)
+static void put_header(
+	struct rmr_view *view, const struct rmr_heaps *heaps, const struct rmr_diff *diff)
 {
 	struct rmr_line line = {0};
 
@@ -119,21 +119,23 @@ static void put_header(struct rmr_view *view, const struct rmr_heaps *heaps,
 	}
 	rmr_line_deinit(&line);
 	if (!diff->same_process)
-		rmr_view_note(view, "Different processes: only totals can be compared, no single objects.");
+		rmr_view_note(view,
+			"Different processes: only totals can be compared, no single objects.");
 	rmr_view_note(view, "%s", "");
 }
 
 /** Opens the operands; in a shell its snapshot comes last, and the one before it stands in for a
  *  missing first. */
-static struct rmr_error *open_all(struct rmr_context *context, const struct rmr_call *call,
-	struct rmr_heaps *heaps)
+static struct rmr_error *open_all(
+	struct rmr_context *context, const struct rmr_call *call, struct rmr_heaps *heaps)
 {
 	size_t count = call->args.operand_count;
 	struct rmr_error *err = context->shell ? rmr_shell_snapshot(context) : NULL;
 
 	if (!err && context->shell && count == 0) {
 		if (!context->previous)
-			return rmr_error_hint(rmr_error_create(RMR_E_USAGE, 0, "there is no earlier snapshot"),
+			return rmr_error_hint(
+				rmr_error_create(RMR_E_USAGE, 0, "there is no earlier snapshot"),
 				"`dump` takes a new one of a process; or name a dump: diff OLDER");
 		rmr_heaps_borrow(heaps, context->previous);
 	}
@@ -142,12 +144,13 @@ static struct rmr_error *open_all(struct rmr_context *context, const struct rmr_
 	if (!err && context->shell)
 		rmr_heaps_borrow(heaps, context->snapshot);
 	if (!err && (heaps->count < 2 || heaps->count > 3))
-		err = rmr_error_create(RMR_E_USAGE, 0, "it compares two heaps, or three, not %zu", heaps->count);
+		err = rmr_error_create(
+			RMR_E_USAGE, 0, "it compares two heaps, or three, not %zu", heaps->count);
 	return err;
 }
 
-static struct rmr_error *compare(struct rmr_context *context, const struct rmr_call *call,
-	struct rmr_heaps *heaps)
+static struct rmr_error *compare(
+	struct rmr_context *context, const struct rmr_call *call, struct rmr_heaps *heaps)
 {
 	const char *word = rmr_args_value(&call->args, "by");
 	enum rmr_diff_by by = word && strcmp(word, "path") == 0 ? RMR_DIFF_PATH : RMR_DIFF_TYPE;

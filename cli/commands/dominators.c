@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum {
-	ROWS = 20,       // on the first level
-	DEEP_ROWS = 5,   // of each object below
+	ROWS = 20,     // on the first level
+	DEEP_ROWS = 5, // of each object below
 	MAX_DEPTH = 100,
 };
 
@@ -54,7 +54,8 @@ static void put_type(const struct listing *listing, uint32_t node, uint64_t leve
 
 	if (rmr_view_format(listing->view) == RMR_FORMAT_TABLE)
 		rmr_line_addf(&text, "%*s", (int)(2 * level), "");
-	rmr_line_addf(&text, "%s", root == RMR_NO_OBJECT ? rmr_heap_type_label(listing->heap, node) : "<root>");
+	rmr_line_addf(&text, "%s",
+		root == RMR_NO_OBJECT ? rmr_heap_type_label(listing->heap, node) : "<root>");
 	rmr_view_put_bytes(listing->view, rmr_line_get(&text), text.length);
 	rmr_line_deinit(&text);
 }
@@ -103,8 +104,8 @@ static struct rmr_error *put_below(const struct listing *listing, uint32_t node,
 	for (uint64_t i = 0; !err && i < count && !rmr_view_failed(listing->view); i++) {
 		put_node(listing, ids[i], level);
 		if (level + 1 < listing->depth)
-			err = put_below(listing, ids[i], level + 1, limit && limit < DEEP_ROWS ? limit : DEEP_ROWS,
-				NULL);
+			err = put_below(listing, ids[i], level + 1,
+				limit && limit < DEEP_ROWS ? limit : DEEP_ROWS, NULL);
 	}
 	if (total_ret)
 		*total_ret = total - count;
@@ -115,7 +116,8 @@ static struct rmr_error *put_listing(struct listing *listing, uint32_t node, uin
 {
 	uint64_t more = 0;
 
-	listing->columns = rmr_view_format(listing->view) == RMR_FORMAT_TABLE ? COLUMNS - 1 : COLUMNS;
+	listing->columns =
+		rmr_view_format(listing->view) == RMR_FORMAT_TABLE ? COLUMNS - 1 : COLUMNS;
 	rmr_view_table(listing->view, NULL, columns, listing->columns);
 	struct rmr_error *err = put_below(listing, node, 0, limit, &more);
 	rmr_view_end_table(listing->view, more);

@@ -57,7 +57,8 @@ static struct rmr_error *start_dot(const char *format, int in, int out, pid_t *r
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	if (error)
-		return rmr_error_hint(rmr_error_create(RMR_E_OS, error, "cannot start Graphviz's dot"),
+		return rmr_error_hint(
+			rmr_error_create(RMR_E_OS, error, "cannot start Graphviz's dot"),
 			"install graphviz, or write a .dot file");
 	return NULL;
 }
@@ -123,7 +124,8 @@ struct rmr_error *rmr_command_graph(struct rmr_context *context, const struct rm
 		return rmr_error_create(RMR_E_USAGE, 0, "-o FILE is missing");
 	const char *format = format_of(path);
 	if (!format)
-		return rmr_error_create(RMR_E_USAGE, 0, "'%s' ends in none of .dot, .svg and .png", path);
+		return rmr_error_create(
+			RMR_E_USAGE, 0, "'%s' ends in none of .dot, .svg and .png", path);
 	struct rmr_error *err = read_options(call, &options);
 	if (!err)
 		err = rmr_snapshot_object(context, call->snapshot, call->args.operands[0], &id);

@@ -32,8 +32,8 @@ static double share(uint64_t part, uint64_t whole)
 	return whole ? (double)part / (double)whole : 0;
 }
 
-static void put_groups(struct rmr_view *view, const struct rmr_groups *groups, uint64_t limit,
-	bool retained)
+static void put_groups(
+	struct rmr_view *view, const struct rmr_groups *groups, uint64_t limit, bool retained)
 {
 	size_t shown = limit && limit < groups->count ? (size_t)limit : groups->count;
 	uint64_t cumulative = 0;
@@ -63,7 +63,8 @@ static struct rmr_error *by_of(const struct rmr_call *call, size_t index, enum r
 		*ret = RMR_GROUPS_TYPE;
 		return NULL;
 	}
-	return rmr_groups_parse(rmr_args_nth(&call->args, "by", index < count ? index : count - 1), ret);
+	return rmr_groups_parse(
+		rmr_args_nth(&call->args, "by", index < count ? index : count - 1), ret);
 }
 
 static struct rmr_error *find_group(const struct rmr_groups *groups, const char *label, size_t *ret)
@@ -98,7 +99,8 @@ static struct rmr_error *descend(const struct rmr_call *call,
 		if (!err)
 			err = by_of(call, level + 1, &by);
 		if (!err)
-			err = rmr_groups_create(heap, dominators, groups->members + groups->first[g],
+			err = rmr_groups_create(heap, dominators,
+				groups->members + groups->first[g],
 				groups->first[g + 1] - groups->first[g], by, &below);
 		rmr_groups_destroy(groups);
 		if (err)

@@ -37,8 +37,8 @@ void rmr_heaps_borrow(struct rmr_heaps *heaps, struct rmr_snapshot *snapshot)
 	heaps->count++;
 }
 
-struct rmr_error *rmr_heaps_open(struct rmr_heaps *heaps, struct rmr_context *context,
-	const char *word)
+struct rmr_error *rmr_heaps_open(
+	struct rmr_heaps *heaps, struct rmr_context *context, const char *word)
 {
 	struct rmr_snapshot *snapshot;
 

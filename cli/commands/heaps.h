@@ -8,7 +8,7 @@
 struct rmr_heaps {
 	size_t count;
 	struct rmr_snapshot **snapshots;
-	bool *owned;                       /**< opened here, so closed here */
+	bool *owned; /**< opened here, so closed here */
 	/** The same, as the engine takes them. */
 	struct rmr_heap **heaps;
 	struct rmr_dominators **dominators; /**< all NULL until rmr_heaps_dominators() */
@@ -19,8 +19,8 @@ struct rmr_error *rmr_heaps_init(struct rmr_heaps *heaps, size_t most) RMR_MUST_
 void rmr_heaps_deinit(struct rmr_heaps *heaps);
 
 /** Adds a HEAP, opened as rmr_snapshot_open() does. */
-struct rmr_error *rmr_heaps_open(struct rmr_heaps *heaps, struct rmr_context *context,
-	const char *word) RMR_MUST_CHECK;
+struct rmr_error *rmr_heaps_open(
+	struct rmr_heaps *heaps, struct rmr_context *context, const char *word) RMR_MUST_CHECK;
 /** Adds a snapshot that stays somebody else's. */
 void rmr_heaps_borrow(struct rmr_heaps *heaps, struct rmr_snapshot *snapshot);
 

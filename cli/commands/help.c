@@ -20,8 +20,8 @@ static bool is_listed(const struct rmr_context *context, const struct rmr_comman
 }
 
 /** "PID", "HEAP" or "": what stands before the command's own operands here. */
-static const char *front_operand(const struct rmr_context *context,
-	const struct rmr_command *command)
+static const char *front_operand(
+	const struct rmr_context *context, const struct rmr_command *command)
 {
 	if (command->flags & RMR_COMMAND_PID && !context->pid)
 		return " PID";
@@ -62,8 +62,8 @@ static void print_options(FILE *out, const struct rmr_option *options)
 
 		if (o->letter)
 			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-		int length = snprintf(head, sizeof(head), "  %s--%s%s%s", letter, o->name, o->value ? " " : "",
-			o->value ? o->value : "");
+		int length = snprintf(head, sizeof(head), "  %s--%s%s%s", letter, o->name,
+			o->value ? " " : "", o->value ? o->value : "");
 		if (length >= OPTION_WIDTH + 2)
 			fprintf(out, "%s\n%*s", head, OPTION_WIDTH + 2, "");
 		else
@@ -78,8 +78,8 @@ void rmr_help_command(struct rmr_context *context, const struct rmr_command *com
 
 	bool first = command->flags & RMR_COMMAND_ARGS; // the options come before the payload's own
 	fprintf(out, "usage: %s%s%s%s%s%s%s\n\n", context->shell ? "" : "remora ", command->name,
-		front_operand(context, command), first ? " [OPTION...]" : "", *command->operands ? " " : "",
-		command->operands, first ? "" : " [OPTION...]");
+		front_operand(context, command), first ? " [OPTION...]" : "",
+		*command->operands ? " " : "", command->operands, first ? "" : " [OPTION...]");
 	print_wrapped(out, command->summary, 0);
 	if (command->details) {
 		fputc('\n', out);
@@ -108,8 +108,8 @@ static enum group group_of(const struct rmr_command *command)
 	return command->flags & (RMR_COMMAND_HEAP | RMR_COMMAND_HEAPS) ? GROUP_HEAP : GROUP_PROCESS;
 }
 
-static void list_group(const struct rmr_context *context, FILE *out, enum group group,
-	const char *heading)
+static void list_group(
+	const struct rmr_context *context, FILE *out, enum group group, const char *heading)
 {
 	fprintf(out, "\n%s:\n", heading);
 	for (const struct rmr_command *c = rmr_commands; c->name; c++) {
@@ -128,10 +128,13 @@ void rmr_help_overview(const struct rmr_context *context, FILE *out)
 			out);
 	list_group(context, out, GROUP_PROCESS, "processes and files");
 	list_group(context, out, GROUP_HEAP,
-		context->shell ? "the heap" : "the heap (HEAP is a dump file, or a PID: then a dump is taken)");
+		context->shell ? "the heap"
+			       : "the heap (HEAP is a dump file, or a PID: then a dump is taken)");
 	if (context->shell) {
 		list_group(context, out, GROUP_SHELL, "the shell");
-		fputs("\n$1, $2, ... stand for the objects of the last table. `help COMMAND` tells more.\n", out);
+		fputs("\n$1, $2, ... stand for the objects of the last table. `help COMMAND` tells "
+		      "more.\n",
+			out);
 		return;
 	}
 	fputs("\noptions of every command:\n", out);
@@ -174,8 +177,8 @@ static void man_options(FILE *out, const struct rmr_option *options)
 	}
 }
 
-static void man_command(const struct rmr_context *context, FILE *out,
-	const struct rmr_command *command)
+static void man_command(
+	const struct rmr_context *context, FILE *out, const struct rmr_command *command)
 {
 	fprintf(out, ".It Cm %s", command->name);
 	if (*front_operand(context, command))
@@ -230,7 +233,8 @@ struct rmr_error *rmr_command_help(struct rmr_context *context, const struct rmr
 	} else if (call->args.operand_count) {
 		command = rmr_command_find(call->args.operands[0], context->shell != NULL);
 		if (!command)
-			return rmr_error_create(RMR_E_USAGE, 0, "no command '%s'", call->args.operands[0]);
+			return rmr_error_create(
+				RMR_E_USAGE, 0, "no command '%s'", call->args.operands[0]);
 		rmr_help_command(context, command);
 	} else {
 		rmr_help_overview(context, context->out);

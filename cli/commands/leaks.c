@@ -66,7 +66,8 @@ static struct rmr_error *watch(struct rmr_context *context, const struct rmr_cal
 	uint64_t started = rmr_log_now();
 	for (uint64_t i = 0; !err && i < snapshots; i++) {
 		if (i)
-			err = wait_until(started + (uint64_t)for_ms * 1000000 / (snapshots - 1) * i);
+			err = wait_until(
+				started + (uint64_t)for_ms * 1000000 / (snapshots - 1) * i);
 		if (!err)
 			err = rmr_heaps_open(heaps, context, pid);
 	}
@@ -150,7 +151,8 @@ static struct rmr_error *tell(struct rmr_context *context, const struct rmr_call
 
 	struct rmr_error *err = rmr_heaps_dominators(heaps);
 	if (!err)
-		err = rmr_leaks_find(heaps->heaps, heaps->dominators, heaps->count, (size_t)limit, &leaks);
+		err = rmr_leaks_find(
+			heaps->heaps, heaps->dominators, heaps->count, (size_t)limit, &leaks);
 	if (err)
 		return err;
 	err = rmr_command_view(context, call, true, &view);
@@ -193,7 +195,8 @@ struct rmr_error *rmr_command_leaks(struct rmr_context *context, const struct rm
 
 	struct rmr_error *err = rmr_command_limit(context, call, ROWS, &limit);
 	if (!err)
-		err = rmr_args_number(&call->args, "snapshots", SNAPSHOTS, MAX_SNAPSHOTS, &snapshots);
+		err = rmr_args_number(
+			&call->args, "snapshots", SNAPSHOTS, MAX_SNAPSHOTS, &snapshots);
 	if (!err && snapshots == 0)
 		err = rmr_error_create(RMR_E_USAGE, 0, "option '--snapshots' needs at least 1");
 	if (!err)

@@ -117,7 +117,8 @@ static const char *find_label(const struct rmr_heap *heap, uint32_t id)
 {
 	for (uint32_t r = 0; rmr_heap_is_rooted(heap, id) && r < rmr_heap_root_count(heap); r++) {
 		const struct rmr_root *root = rmr_heap_root(heap, r);
-		if (root->kind == RMR_ROOT_INTERPRETER && root->refs.count && root->refs.ids[0] == id)
+		if (root->kind == RMR_ROOT_INTERPRETER && root->refs.count &&
+			root->refs.ids[0] == id)
 			return root->label;
 	}
 	return NULL;
@@ -140,7 +141,8 @@ void rmr_object_put_place(struct rmr_view *view, const struct rmr_heap *heap, ui
 	_rmr_free_ char *holder = rmr_heap_describe(heap, from, VALUE_WIDTH);
 	_rmr_free_ char *name = name_in(heap, from, id);
 	struct rmr_line line = {0};
-	rmr_line_addf(&line, "in %s%s", holder ? holder : rmr_heap_type_label(heap, from), name ? name : "");
+	rmr_line_addf(&line, "in %s%s", holder ? holder : rmr_heap_type_label(heap, from),
+		name ? name : "");
 	put_short(view, rmr_line_get(&line), VALUE_COLUMNS);
 	rmr_line_deinit(&line);
 }
@@ -231,7 +233,8 @@ struct rmr_error *rmr_object_put_children(struct rmr_view *view, const struct rm
 	struct rmr_error *err = rmr_names_create(heap, id, &names);
 	if (err)
 		return err;
-	bool backwards = rmr_view_format(view) == RMR_FORMAT_TABLE && is_backwards(names, children.count);
+	bool backwards =
+		rmr_view_format(view) == RMR_FORMAT_TABLE && is_backwards(names, children.count);
 	rmr_view_table(view, key, reference_columns, REFERENCE_COLUMNS);
 	for (uint64_t i = 0; i < shown && !rmr_view_failed(view); i++) {
 		uint64_t index = backwards ? children.count - 1 - i : i;
@@ -243,8 +246,8 @@ struct rmr_error *rmr_object_put_children(struct rmr_view *view, const struct rm
 }
 
 /** Puts the roots that refer to @p id; returns how many references that are. */
-static uint64_t put_roots(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id,
-	uint64_t limit)
+static uint64_t put_roots(
+	struct rmr_view *view, const struct rmr_heap *heap, uint32_t id, uint64_t limit)
 {
 	uint64_t total = rmr_heap_root_references(heap, id), shown = 0;
 

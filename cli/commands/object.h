@@ -8,9 +8,15 @@
 /** Columns that rmr_object_put() fills: to be part of a command's own column list. */
 #define RMR_OBJECT_COLUMNS                                                                         \
 	{"address", NULL, RMR_KIND_ADDRESS}, {"type", NULL, RMR_KIND_TEXT},                        \
-		{"size", NULL, RMR_KIND_BYTES}, {"len", NULL, RMR_KIND_COUNT}
+		{"size", NULL, RMR_KIND_BYTES},                                                    \
+	{                                                                                          \
+		"len", NULL, RMR_KIND_COUNT                                                        \
+	}
 /** The column of rmr_object_put_value(): the last one, as values are long. */
-#define RMR_OBJECT_VALUE_COLUMN {"value", NULL, RMR_KIND_TEXT}
+#define RMR_OBJECT_VALUE_COLUMN                                                                    \
+	{                                                                                          \
+		"value", NULL, RMR_KIND_TEXT                                                       \
+	}
 
 /** Puts address, type, size and len of @p id, absent ones too. */
 void rmr_object_put(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id);

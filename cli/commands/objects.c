@@ -60,7 +60,8 @@ struct rmr_error *rmr_command_objects(struct rmr_context *context, const struct 
 	if (!err && query.sort == RMR_SORT_RETAINED)
 		err = rmr_snapshot_dominators(call->snapshot, &dominators);
 	if (!err)
-		err = rmr_objects_list(call->snapshot->heap, dominators, &query, &ids, &count, &total);
+		err = rmr_objects_list(
+			call->snapshot->heap, dominators, &query, &ids, &count, &total);
 	if (!err)
 		err = rmr_command_view(context, call, true, &view);
 	if (err)

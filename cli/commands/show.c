@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-	ROWS = 10,      // of its children and of its referrers
+	ROWS = 10, // of its children and of its referrers
 	SHORT_VALUE = 200,
 	WHOLE_VALUE = 1 << 30,
 };
@@ -92,7 +92,8 @@ static void put_record(struct rmr_view *view, const struct rmr_heap *heap, uint3
 	put_number(view, "len", RMR_KIND_COUNT, record.len);
 	put_number(view, "rc", RMR_KIND_COUNT, record.rc);
 	if (rmr_heap_is_held_by_c(heap, id)) {
-		uint64_t found = rmr_heap_referrers(heap, id).count + rmr_heap_root_references(heap, id);
+		uint64_t found =
+			rmr_heap_referrers(heap, id).count + rmr_heap_root_references(heap, id);
 		put_number(view, "held by C", RMR_KIND_COUNT, record.rc - found);
 	}
 	put_number(view, "weak", RMR_KIND_ADDRESS, record.weak);
@@ -100,7 +101,8 @@ static void put_record(struct rmr_view *view, const struct rmr_heap *heap, uint3
 }
 
 /** What dominates it, what would be freed with it, and how it is reached. */
-static struct rmr_error *put_holders(struct rmr_view *view, const struct rmr_call *call, uint32_t id)
+static struct rmr_error *put_holders(
+	struct rmr_view *view, const struct rmr_call *call, uint32_t id)
 {
 	const struct rmr_heap *heap = call->snapshot->heap;
 	struct rmr_dominators *dominators;
@@ -122,11 +124,12 @@ static struct rmr_error *put_holders(struct rmr_view *view, const struct rmr_cal
 	return NULL;
 }
 
-static struct rmr_error *put_neighbours(struct rmr_view *view, const struct rmr_heap *heap,
-	uint32_t id, uint64_t limit)
+static struct rmr_error *put_neighbours(
+	struct rmr_view *view, const struct rmr_heap *heap, uint32_t id, uint64_t limit)
 {
 	uint64_t children = rmr_heap_children(heap, id).count;
-	uint64_t referrers = rmr_heap_referrers(heap, id).count + rmr_heap_root_references(heap, id);
+	uint64_t referrers =
+		rmr_heap_referrers(heap, id).count + rmr_heap_root_references(heap, id);
 	bool json = rmr_view_format(view) == RMR_FORMAT_JSON;
 	struct rmr_error *err = NULL;
 
@@ -141,8 +144,8 @@ static struct rmr_error *put_neighbours(struct rmr_view *view, const struct rmr_
 	return err;
 }
 
-static struct rmr_error *print_raw(struct rmr_context *context, const struct rmr_heap *heap,
-	uint32_t id)
+static struct rmr_error *print_raw(
+	struct rmr_context *context, const struct rmr_heap *heap, uint32_t id)
 {
 	struct rmr_record record;
 	struct rmr_line line = {0};

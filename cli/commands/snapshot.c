@@ -47,7 +47,8 @@ static struct rmr_error *open_temporary(int *ret)
 	for (unsigned i = 0; i < 3; i++) {
 		char path[4096];
 
-		if (!folders[i] || snprintf(path, sizeof(path), "%s/remora-XXXXXX", folders[i]) >= (int)sizeof(path))
+		if (!folders[i] || snprintf(path, sizeof(path), "%s/remora-XXXXXX", folders[i]) >=
+					   (int)sizeof(path))
 			continue;
 		int fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 		if (fd < 0) {
@@ -75,7 +76,8 @@ static struct rmr_error *open_process(struct rmr_context *context, struct rmr_sn
 	if (!err)
 		err = open_temporary(&fd);
 	if (!err)
-		err = rmr_dump_to_fd(context, snapshot->pid, context->dump ? context->dump : &defaults, fd);
+		err = rmr_dump_to_fd(
+			context, snapshot->pid, context->dump ? context->dump : &defaults, fd);
 	if (err)
 		return err;
 	snprintf(name, sizeof(name), "PID %d", (int)snapshot->pid);
@@ -121,8 +123,8 @@ static struct rmr_error *open_heap(struct rmr_context *context, struct rmr_snaps
 	return NULL;
 }
 
-struct rmr_error *rmr_snapshot_open(struct rmr_context *context, const char *heap,
-	struct rmr_snapshot **ret)
+struct rmr_error *rmr_snapshot_open(
+	struct rmr_context *context, const char *heap, struct rmr_snapshot **ret)
 {
 	struct rmr_snapshot *snapshot = calloc(1, sizeof(*snapshot));
 
@@ -150,11 +152,12 @@ void rmr_snapshot_close(struct rmr_snapshot *snapshot)
 	free(snapshot);
 }
 
-struct rmr_error *rmr_snapshot_dominators(struct rmr_snapshot *snapshot,
-	struct rmr_dominators **ret)
+struct rmr_error *rmr_snapshot_dominators(
+	struct rmr_snapshot *snapshot, struct rmr_dominators **ret)
 {
 	if (!snapshot->dominators) {
-		struct rmr_error *err = rmr_dominators_create(snapshot->heap, &snapshot->dominators);
+		struct rmr_error *err =
+			rmr_dominators_create(snapshot->heap, &snapshot->dominators);
 		if (err)
 			return err;
 	}
@@ -173,7 +176,8 @@ struct rmr_error *rmr_snapshot_object(const struct rmr_context *context,
 	uint32_t id = rmr_heap_find(snapshot->heap, address);
 	if (id == RMR_NO_OBJECT)
 		return rmr_error_hint(
-			rmr_error_create(RMR_E_QUERY, 0, "no object at 0x%" PRIx64 " in %s", address, snapshot->name),
+			rmr_error_create(RMR_E_QUERY, 0, "no object at 0x%" PRIx64 " in %s",
+				address, snapshot->name),
 			"`objects` lists the addresses of this heap; another dump has others");
 	*ret = id;
 	return NULL;
@@ -258,9 +262,15 @@ static void add_fields(const struct rmr_snapshot *snapshot, struct rmr_view *vie
 		const char *key;
 		uint64_t value;
 	} numbers[] = {
-		{"pid", facts->pid}, {"objects", facts->objects}, {"references", facts->references},
-		{"bytes", facts->bytes}, {"owned", facts->owned}, {"absent", facts->absent},
-		{"rss", facts->rss}, {"stop_us", facts->stop_us}, {"gil_us", facts->gil_us},
+		{"pid", facts->pid},
+		{"objects", facts->objects},
+		{"references", facts->references},
+		{"bytes", facts->bytes},
+		{"owned", facts->owned},
+		{"absent", facts->absent},
+		{"rss", facts->rss},
+		{"stop_us", facts->stop_us},
+		{"gil_us", facts->gil_us},
 	};
 
 	rmr_view_json_field(view, "heap", RMR_KIND_TEXT);

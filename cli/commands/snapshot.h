@@ -9,9 +9,9 @@
 
 struct rmr_snapshot {
 	struct rmr_heap *heap;
-	char *name;       /**< what the person typed: a path or a PID; owned */
-	pid_t pid;        /**< of the process it was taken from just now; 0 for a file */
-	uint64_t taken;   /**< CLOCK_REALTIME seconds, 0 if the dump does not tell */
+	char *name;	/**< what the person typed: a path or a PID; owned */
+	pid_t pid;	/**< of the process it was taken from just now; 0 for a file */
+	uint64_t taken; /**< CLOCK_REALTIME seconds, 0 if the dump does not tell */
 	struct rmr_dominators *dominators; /**< NULL until rmr_snapshot_dominators() */
 };
 
@@ -19,13 +19,13 @@ struct rmr_snapshot {
  * Opens @p heap as DESIGN says: digits are a PID, all else is a file. Shows progress, and the
  * dump's oddities as warnings. *ret is ended by rmr_snapshot_close().
  */
-struct rmr_error *rmr_snapshot_open(struct rmr_context *context, const char *heap,
-	struct rmr_snapshot **ret) RMR_MUST_CHECK;
+struct rmr_error *rmr_snapshot_open(
+	struct rmr_context *context, const char *heap, struct rmr_snapshot **ret) RMR_MUST_CHECK;
 void rmr_snapshot_close(struct rmr_snapshot *snapshot);
 
 /** The dominators, computed at the first call; they live as long as the snapshot. */
-struct rmr_error *rmr_snapshot_dominators(struct rmr_snapshot *snapshot,
-	struct rmr_dominators **ret) RMR_MUST_CHECK;
+struct rmr_error *rmr_snapshot_dominators(
+	struct rmr_snapshot *snapshot, struct rmr_dominators **ret) RMR_MUST_CHECK;
 
 /** The id of the object at the address that @p word says. RMR_E_USAGE, RMR_E_QUERY. */
 struct rmr_error *rmr_snapshot_object(const struct rmr_context *context,

@@ -26,10 +26,18 @@ static enum rmr_kind kind_of(const char *name)
 		const char *name;
 		enum rmr_kind kind;
 	} known[] = {
-		{"address", RMR_KIND_ADDRESS}, {"src", RMR_KIND_ADDRESS}, {"dst", RMR_KIND_ADDRESS},
-		{"class", RMR_KIND_ADDRESS}, {"dominator", RMR_KIND_ADDRESS}, {"size", RMR_KIND_BYTES},
-		{"owned", RMR_KIND_BYTES}, {"bytes", RMR_KIND_BYTES}, {"retained", RMR_KIND_BYTES},
-		{"largest", RMR_KIND_BYTES}, {"line", RMR_KIND_ID}, {"thread", RMR_KIND_ID},
+		{"address", RMR_KIND_ADDRESS},
+		{"src", RMR_KIND_ADDRESS},
+		{"dst", RMR_KIND_ADDRESS},
+		{"class", RMR_KIND_ADDRESS},
+		{"dominator", RMR_KIND_ADDRESS},
+		{"size", RMR_KIND_BYTES},
+		{"owned", RMR_KIND_BYTES},
+		{"bytes", RMR_KIND_BYTES},
+		{"retained", RMR_KIND_BYTES},
+		{"largest", RMR_KIND_BYTES},
+		{"line", RMR_KIND_ID},
+		{"thread", RMR_KIND_ID},
 		{"depth", RMR_KIND_ID},
 	};
 	const char *bare = strrchr(name, '.') ? strrchr(name, '.') + 1 : name;
@@ -38,8 +46,10 @@ static enum rmr_kind kind_of(const char *name)
 
 	for (unsigned i = 0; i < sizeof(sums) / sizeof(*sums); i++) {
 		size_t length = strlen(sums[i]);
-		if (strncasecmp(name, sums[i], length) == 0 && strlen(name) < length + sizeof(inner)) {
-			snprintf(inner, sizeof(inner), "%.*s", (int)strcspn(name + length, ")"), name + length);
+		if (strncasecmp(name, sums[i], length) == 0 &&
+			strlen(name) < length + sizeof(inner)) {
+			snprintf(inner, sizeof(inner), "%.*s", (int)strcspn(name + length, ")"),
+				name + length);
 			bare = inner;
 		}
 	}
@@ -71,15 +81,16 @@ static struct rmr_error *describe(sqlite3_stmt *statement, bool row, struct rmr_
 		const char *name = sqlite3_column_name(statement, i);
 		int type = row ? sqlite3_column_type(statement, i) : SQLITE_TEXT;
 		columns[i].key = name ? name : "";
-		columns[i].kind = type == SQLITE_INTEGER || type == SQLITE_NULL ? kind_of(columns[i].key)
-									       : RMR_KIND_TEXT;
+		columns[i].kind = type == SQLITE_INTEGER || type == SQLITE_NULL
+					  ? kind_of(columns[i].key)
+					  : RMR_KIND_TEXT;
 	}
 	*ret = columns;
 	return NULL;
 }
 
-static void put_value(struct rmr_view *view, sqlite3_stmt *statement, int column,
-	enum rmr_kind kind)
+static void put_value(
+	struct rmr_view *view, sqlite3_stmt *statement, int column, enum rmr_kind kind)
 {
 	char number[32];
 
@@ -143,8 +154,8 @@ static struct rmr_error *answer(struct rmr_context *context, const struct rmr_ca
 	return rmr_view_finish(view, put_rows(db, statement, view, columns, step, limit));
 }
 
-static struct rmr_error *run_query(struct rmr_context *context, const struct rmr_call *call,
-	sqlite3 *db)
+static struct rmr_error *run_query(
+	struct rmr_context *context, const struct rmr_call *call, sqlite3 *db)
 {
 	const char *text = call->args.operands[0];
 	sqlite3_stmt *statement = NULL;
@@ -156,7 +167,8 @@ static struct rmr_error *run_query(struct rmr_context *context, const struct rmr
 		return err;
 	sqlite3_progress_handler(db, CHECK_STEPS, look_for_interrupt, NULL);
 	if (sqlite3_prepare_v2(db, text, -1, &statement, &text) != SQLITE_OK)
-		err = rmr_error_hint(query_error(db), "`help sql` lists the tables and their columns");
+		err = rmr_error_hint(
+			query_error(db), "`help sql` lists the tables and their columns");
 	else if (!statement)
 		err = rmr_error_create(RMR_E_USAGE, 0, "the query is empty");
 	else if (text[strspn(text, " \t\r\n;")])

@@ -76,6 +76,7 @@ struct rmr_error *rmr_command_summary(struct rmr_context *context, const struct 
 		return err;
 	rmr_snapshot_header(call->snapshot, view);
 	rmr_view_note(view, "%s", "");
-	put_types(view, heap, rows, count, limit && limit < count ? limit : count, dominators != NULL);
+	put_types(view, heap, rows, count, limit && limit < count ? limit : count,
+		dominators != NULL);
 	return rmr_view_close(view);
 }

@@ -5,21 +5,33 @@
 #include <stdint.h>
 
 static const struct rmr_option run_options[] = {
-	{.name = "code", .letter = 'c', .value = "CODE", .last = true,
+	{.name = "code",
+		.letter = 'c',
+		.value = "CODE",
+		.last = true,
 		.help = "run this Python code; what follows are its arguments"},
-	{.name = "pass-exit", .help = "exit with the payload's own status; remora's failures are 125"},
-	{.name = "interpreter", .value = "N", .help = "run it in that sub-interpreter, 0 is the main one"},
+	{.name = "pass-exit",
+		.help = "exit with the payload's own status; remora's failures are 125"},
+	{.name = "interpreter",
+		.value = "N",
+		.help = "run it in that sub-interpreter, 0 is the main one"},
 	{0},
 };
 
 #define DUMP_OPTIONS                                                                               \
-	{.name = "values", .value = "none|short|full",                                             \
+	{.name = "values",                                                                         \
+		.value = "none|short|full",                                                        \
 		.help = "how much of strings and numbers is written (short: 100 characters)"},     \
-	{.name = "in-place",                                                                       \
-		.help = "walk in the process itself instead of a copy of it: a long pause"}
+	{                                                                                          \
+		.name = "in-place",                                                                \
+		.help = "walk in the process itself instead of a copy of it: a long pause"         \
+	}
 
 static const struct rmr_option dump_options[] = {
-	{.name = "output", .letter = 'o', .value = "FILE", .help = "where to, '-' is standard output"},
+	{.name = "output",
+		.letter = 'o',
+		.value = "FILE",
+		.help = "where to, '-' is standard output"},
 	{.name = "force", .letter = 'f', .help = "overwrite FILE"},
 	{.name = "format", .value = "remora|meliae", .help = "the format of the dump"},
 	DUMP_OPTIONS,
@@ -27,17 +39,26 @@ static const struct rmr_option dump_options[] = {
 };
 
 static const struct rmr_option summary_options[] = {
-	{.name = "sort", .value = "bytes|count|largest|retained|name", .help = "order of the types"},
+	{.name = "sort",
+		.value = "bytes|count|largest|retained|name",
+		.help = "order of the types"},
 	{.name = "retained", .help = "compute retained bytes (takes a little on a large heap)"},
 	{0},
 };
 
 static const struct rmr_option objects_options[] = {
-	{.name = "type", .letter = 't', .value = "TYPE", .help = "only of this type: Node or app.Node"},
-	{.name = "where", .letter = 'w', .value = "SQL",
+	{.name = "type",
+		.letter = 't',
+		.value = "TYPE",
+		.help = "only of this type: Node or app.Node"},
+	{.name = "where",
+		.letter = 'w',
+		.value = "SQL",
 		.help = "only those for which this SQL expression is true: \"len > 1000\""},
-	{.name = "sort", .letter = 's',
-		.value = "size|retained|len|rc|referrers|children|name|address", .help = "order, most first"},
+	{.name = "sort",
+		.letter = 's',
+		.value = "size|retained|len|rc|referrers|children|name|address",
+		.help = "order, most first"},
 	{.name = "reverse", .letter = 'r', .help = "least first"},
 	{0},
 };
@@ -50,7 +71,8 @@ static const struct rmr_option show_options[] = {
 
 static const struct rmr_option why_options[] = {
 	{.name = "paths", .letter = 'p', .value = "N", .help = "show up to N distinct paths"},
-	{.name = "avoid", .value = "WHAT",
+	{.name = "avoid",
+		.value = "WHAT",
 		.help = "go round a type, an address or 'weak'; may be repeated"},
 	{.name = "brief", .letter = 'b', .help = "only the path, not each object on the way"},
 	{0},
@@ -69,12 +91,17 @@ static const struct rmr_option dominators_options[] = {
 };
 
 static const struct rmr_option groups_options[] = {
-	{.name = "by", .value = "type|module|size|referrer|via|owner",
+	{.name = "by",
+		.value = "type|module|size|referrer|via|owner",
 		.help = "the property that a group shares (type)"},
 	{.name = "type", .letter = 't', .value = "TYPE", .help = "only objects of this type"},
-	{.name = "where", .letter = 'w', .value = "SQL",
+	{.name = "where",
+		.letter = 'w',
+		.value = "SQL",
 		.help = "only objects for which this SQL expression is true"},
-	{.name = "group", .letter = 'g', .value = "LABEL",
+	{.name = "group",
+		.letter = 'g',
+		.value = "LABEL",
 		.help = "go down into that group; the next --by parts it; may be repeated"},
 	{.name = "retained", .help = "compute retained bytes"},
 	{0},
@@ -93,7 +120,9 @@ static const struct rmr_option leaks_options[] = {
 };
 
 static const struct rmr_option graph_options[] = {
-	{.name = "output", .letter = 'o', .value = "FILE",
+	{.name = "output",
+		.letter = 'o',
+		.value = "FILE",
 		.help = "F.dot, F.svg, F.png, or '-' for DOT on standard output"},
 	{.name = "force", .letter = 'f', .help = "overwrite FILE"},
 	{.name = "up", .letter = 'u', .help = "referrers instead of references"},
@@ -104,9 +133,13 @@ static const struct rmr_option graph_options[] = {
 };
 
 static const struct rmr_option shell_options[] = {
-	{.name = "command", .letter = 'c', .value = "LINES",
+	{.name = "command",
+		.letter = 'c',
+		.value = "LINES",
 		.help = "run these commands, parted by ';' or line ends, and exit"},
-	{.name = "keep-going", .letter = 'k', .help = "in a script: go on after a command that failed"},
+	{.name = "keep-going",
+		.letter = 'k',
+		.help = "in a script: go on after a command that failed"},
 	DUMP_OPTIONS,
 	{0},
 };
@@ -123,78 +156,81 @@ enum {
 };
 
 const struct rmr_command rmr_commands[] = {
-	{"ps", "the Python processes, and whether remora can attach", "", 0, 0, ROWS,
-		NULL, NULL, rmr_command_ps},
-	{"run", "run a payload in a process: .py, .so, built-in, -c CODE, or -",
-		"PAYLOAD [ARG...]", 0, SIZE_MAX, RMR_COMMAND_PID | RMR_COMMAND_ARGS, run_options,
-		"PAYLOAD is a .py file, a shared object that remora_payload.h describes, the name of a built-in "
-		"payload (`remora payloads`), or - for Python code on standard input. With -c there is no "
-		"PAYLOAD. The payload's output appears as it is written; so does the traceback of its "
-		"exception.",
+	{"ps", "the Python processes, and whether remora can attach", "", 0, 0, ROWS, NULL, NULL,
+		rmr_command_ps},
+	{"run", "run a payload in a process: .py, .so, built-in, -c CODE, or -", "PAYLOAD [ARG...]",
+		0, SIZE_MAX, RMR_COMMAND_PID | RMR_COMMAND_ARGS, run_options,
+		"PAYLOAD is a .py file, a shared object that remora_payload.h describes, the name "
+		"of a built-in payload (`remora payloads`), or - for Python code on standard "
+		"input. With -c there is no PAYLOAD. The payload's output appears as it is "
+		"written; so does the traceback of its exception.",
 		rmr_command_run},
 	{"payloads", "the built-in payloads", "", 0, 0, ROWS, NULL, NULL, rmr_command_payloads},
 	{"dump", "write the heap of a process as JSON Lines (.zst, .gz)", "", 0, 0,
 		RMR_COMMAND_PID | RMR_COMMAND_OUTSIDE, dump_options,
-		"The process pauses for milliseconds: a copy of it is walked. FILE is compressed if its name "
-		"ends in .zst or .gz; it appears when it is complete, readable by its owner only; its default "
-		"name is new each time.",
+		"The process pauses for milliseconds: a copy of it is walked. FILE is compressed "
+		"if its name ends in .zst or .gz; it appears when it is complete, readable by its "
+		"owner only; its default name is new each time.",
 		rmr_command_dump},
 	{"dump", "take a new snapshot; with -o, write the heap to FILE", "", 0, 0,
 		RMR_COMMAND_PID | RMR_COMMAND_SHELL, dump_options,
 		"`diff` then compares the new snapshot with the one before.", rmr_command_renew},
 	{"shell", "the interactive shell on a process or a dump file", "PID|DUMP", 1, 1,
 		RMR_COMMAND_OUTSIDE, shell_options,
-		"The same commands without HEAP. A script on standard input, or -c, stops at the first "
-		"command that fails and exits with its status.",
+		"The same commands without HEAP. A script on standard input, or -c, stops at the "
+		"first command that fails and exits with its status.",
 		rmr_command_shell},
 	{"summary", "totals, and the types by bytes", "", 0, 0, HEAP_ROWS, summary_options, NULL,
 		rmr_command_summary},
 	{"objects", "list objects, the largest first", "", 0, 0, HEAP_ROWS, objects_options,
-		"--where takes an SQL expression over address, type, module, size, owned, rc, len, name, "
-		"value, referrers, children, retained, dominator, reach, flags.",
+		"--where takes an SQL expression over address, type, module, size, owned, rc, "
+		"len, name, value, referrers, children, retained, dominator, reach, flags.",
 		rmr_command_objects},
 	{"show", "everything known of one object", "ADDRESS", 1, 1, HEAP_ROWS, show_options, NULL,
 		rmr_command_show},
-	{"children", "what an object refers to, and by which names", "ADDRESS", 1, 1,
-		HEAP_ROWS, NULL, NULL, rmr_command_children},
-	{"referrers", "what refers to an object, and by which names", "ADDRESS", 1, 1,
-		HEAP_ROWS, NULL, NULL, rmr_command_referrers},
+	{"children", "what an object refers to, and by which names", "ADDRESS", 1, 1, HEAP_ROWS,
+		NULL, NULL, rmr_command_children},
+	{"referrers", "what refers to an object, and by which names", "ADDRESS", 1, 1, HEAP_ROWS,
+		NULL, NULL, rmr_command_referrers},
 	{"why", "why an object is alive: the shortest named paths from a root", "ADDRESS", 1, 1,
 		RMR_COMMAND_HEAP | TABLE, why_options, NULL, rmr_command_why},
-	{"tree", "references (--up: referrers) as a tree, cycles marked and cut", "ADDRESS", 1,
-		1, RMR_COMMAND_HEAP | TABLE, tree_options, NULL, rmr_command_tree},
-	{"dominators", "the largest retained sizes, as a tree to descend", "[ADDRESS]", 0, 1, HEAP_ROWS,
-		dominators_options,
-		"An object's retained size is what would be freed with it: all objects that are reached "
-		"through it only.",
+	{"tree", "references (--up: referrers) as a tree, cycles marked and cut", "ADDRESS", 1, 1,
+		RMR_COMMAND_HEAP | TABLE, tree_options, NULL, rmr_command_tree},
+	{"dominators", "the largest retained sizes, as a tree to descend", "[ADDRESS]", 0, 1,
+		HEAP_ROWS, dominators_options,
+		"An object's retained size is what would be freed with it: all objects that are "
+		"reached through it only.",
 		rmr_command_dominators},
 	{"groups", "objects in groups that share a property", "", 0, 0, HEAP_ROWS, groups_options,
-		"--group descends: `groups --by type --group dict --by referrer` parts the dicts by who "
-		"refers to them.",
+		"--group descends: `groups --by type --group dict --by referrer` parts the dicts "
+		"by who refers to them.",
 		rmr_command_groups},
-	{"diff", "growth between two heaps; of three: what came and survived",
-		"HEAP HEAP [HEAP]", 0, 3, RMR_COMMAND_HEAPS | ROWS, diff_options,
-		"With three heaps, in order of time, the rows tell what appeared between the first and the "
-		"second and is still there in the third.\n\n"
-		"In a shell the snapshot is the last of them, and without any HEAP the snapshot before is "
-		"the first.",
+	{"diff", "growth between two heaps; of three: what came and survived", "HEAP HEAP [HEAP]",
+		0, 3, RMR_COMMAND_HEAPS | ROWS, diff_options,
+		"With three heaps, in order of time, the rows tell what appeared between the "
+		"first and the second and is still there in the third.\n\n"
+		"In a shell the snapshot is the last of them, and without any HEAP the snapshot "
+		"before is the first.",
 		rmr_command_diff},
 	{"leaks", "leak suspects in prose, with the path that holds each", "HEAP...", 0, SIZE_MAX,
 		RMR_COMMAND_HEAPS | ROWS, leaks_options,
-		"Of one dump: what holds most, and where it accumulates. Of several dumps of one process, in "
-		"order of time, or of a PID: what grows from each to the next.",
+		"Of one dump: what holds most, and where it accumulates. Of several dumps of one "
+		"process, in order of time, or of a PID: what grows from each to the next.",
 		rmr_command_leaks},
-	{"waste", "memory to be saved: duplicates, slack, needless dicts", "", 0, 0, HEAP_ROWS, NULL,
-		"Duplicate strings, bytes and tuples; empty and over-allocated containers; instances whose "
-		"__dict__ slots would save; views that pin large buffers. --limit is for each of them.", rmr_command_waste},
-	{"cycles", "reference cycles, garbage, objects with finalizers in cycles", "", 0, 0, HEAP_ROWS,
-		NULL, NULL, rmr_command_cycles},
+	{"waste", "memory to be saved: duplicates, slack, needless dicts", "", 0, 0, HEAP_ROWS,
+		NULL,
+		"Duplicate strings, bytes and tuples; empty and over-allocated containers; "
+		"instances whose __dict__ slots would save; views that pin large buffers. --limit "
+		"is for each of them.",
+		rmr_command_waste},
+	{"cycles", "reference cycles, garbage, objects with finalizers in cycles", "", 0, 0,
+		HEAP_ROWS, NULL, NULL, rmr_command_cycles},
 	{"graph", "a picture of an object's neighbourhood", "ADDRESS", 1, 1, RMR_COMMAND_HEAP,
 		graph_options, "SVG and PNG are made by Graphviz's dot.", rmr_command_graph},
 	{"sql", "SQL over objects, references, types, roots and frames", "'SELECT ...'", 1, 1,
 		HEAP_ROWS | RMR_COMMAND_TAIL, NULL,
-		"objects(address, type, module, size, owned, rc, len, name, value, referrers, children, "
-		"retained, dominator, reach, flags)\n\n"
+		"objects(address, type, module, size, owned, rc, len, name, value, referrers, "
+		"children, retained, dominator, reach, flags)\n\n"
 		"refs(src, dst, name, kind)\n\n"
 		"types(name, module, label, class, count, bytes, owned, largest)\n\n"
 		"roots(kind, label, name, address)\n\n"
@@ -203,12 +239,13 @@ const struct rmr_command rmr_commands[] = {
 		rmr_command_sql},
 	{"py", "run Python code in the process, show an expression's value", "CODE", 1, 1,
 		RMR_COMMAND_SHELL | RMR_COMMAND_LINE, NULL,
-		"The rest of the line is the code; names stay from one `py` to the next. Ctrl-C interrupts it.",
+		"The rest of the line is the code; names stay from one `py` to the next. Ctrl-C "
+		"interrupts it.",
 		rmr_command_py},
-	{"set", "show or change the defaults of this shell", "[timeout|limit|format|exact [VALUE]]", 0, 2,
-		RMR_COMMAND_SHELL, NULL,
-		"timeout SECONDS (0: for ever), limit N (0: all rows), format table|json|csv, exact on|off; "
-		"the value `default` restores what it was.",
+	{"set", "show or change the defaults of this shell", "[timeout|limit|format|exact [VALUE]]",
+		0, 2, RMR_COMMAND_SHELL, NULL,
+		"timeout SECONDS (0: for ever), limit N (0: all rows), format table|json|csv, "
+		"exact on|off; the value `default` restores what it was.",
 		rmr_command_set},
 	{"quit", "leave the shell", "", 0, 0, RMR_COMMAND_SHELL, NULL, NULL, rmr_command_quit},
 	{"help", "the commands, or one of them", "[COMMAND]", 0, 1, 0, help_options, NULL,

@@ -24,12 +24,13 @@ static const struct rmr_column row_columns[] = {
 	{"what", NULL, RMR_KIND_TEXT},
 };
 
-static void put_totals(struct rmr_view *view, const struct rmr_heap *heap,
-	const struct rmr_waste *waste)
+static void put_totals(
+	struct rmr_view *view, const struct rmr_heap *heap, const struct rmr_waste *waste)
 {
 	uint64_t all = rmr_heap_facts(heap)->bytes + rmr_heap_facts(heap)->owned;
 
-	rmr_view_table(view, "totals", total_columns, sizeof(total_columns) / sizeof(*total_columns));
+	rmr_view_table(
+		view, "totals", total_columns, sizeof(total_columns) / sizeof(*total_columns));
 	for (unsigned kind = 0; kind < RMR_WASTE_KINDS; kind++) {
 		rmr_view_put_text(view, rmr_waste_label((enum rmr_waste_kind)kind));
 		rmr_view_put_uint(view, waste->bytes[kind]);
@@ -39,8 +40,8 @@ static void put_totals(struct rmr_view *view, const struct rmr_heap *heap,
 	rmr_view_end_table(view, 0);
 }
 
-static void put_rows(struct rmr_view *view, const struct rmr_heap *heap,
-	const struct rmr_waste *waste)
+static void put_rows(
+	struct rmr_view *view, const struct rmr_heap *heap, const struct rmr_waste *waste)
 {
 	rmr_view_table(view, "worst", row_columns, sizeof(row_columns) / sizeof(*row_columns));
 	for (size_t i = 0; i < waste->rows && !rmr_view_failed(view); i++) {
@@ -74,13 +75,15 @@ struct rmr_error *rmr_command_waste(struct rmr_context *context, const struct rm
 		rmr_snapshot_header(call->snapshot, view);
 		rmr_view_note(view, "%s", "");
 		put_totals(view, heap, waste);
-		rmr_view_note(view, "\nThe worst of each (`why ADDRESS` tells who holds the example):");
+		rmr_view_note(
+			view, "\nThe worst of each (`why ADDRESS` tells who holds the example):");
 		put_rows(view, heap, waste);
 		if (waste->truncated) {
 			struct rmr_line count = {0};
 			rmr_number_add_count(&count, waste->truncated);
 			rmr_view_note(view,
-				"%s long strings could not be compared: the dump has only their start "
+				"%s long strings could not be compared: the dump has only their "
+				"start "
 				"(`dump --values full` has all).",
 				rmr_line_get(&count));
 			rmr_line_deinit(&count);

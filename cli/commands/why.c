@@ -56,7 +56,8 @@ static void put_steps(struct rmr_view *view, const struct rmr_heap *heap,
 		const char *name = path->steps[i].name;
 		if (with_number)
 			rmr_view_put_uint(view, number);
-		rmr_view_put_text(view, i == 0 && (!name || !*name) ? root_label(heap, path) : name);
+		rmr_view_put_text(
+			view, i == 0 && (!name || !*name) ? root_label(heap, path) : name);
 		rmr_object_put(view, heap, path->steps[i].id);
 		rmr_object_put_value(view, heap, path->steps[i].id);
 	}
@@ -95,10 +96,12 @@ static void put_story(struct rmr_view *view, const struct rmr_heap *heap,
 	for (size_t i = 0; i < paths->count; i++) {
 		const struct rmr_path *path = &paths->paths[i];
 		if (path->start == RMR_PATH_HELD_BY_C)
-			rmr_view_note(view, "No path from a root; C code holds the start of this one:");
+			rmr_view_note(
+				view, "No path from a root; C code holds the start of this one:");
 		else if (path->start == RMR_PATH_UNREACHABLE)
 			rmr_view_note(view, "%s What refers to it:",
-				rmr_heap_root_count(heap) ? "No root reaches it: it is garbage that waits for the collector."
+				rmr_heap_root_count(heap) ? "No root reaches it: it is garbage "
+							    "that waits for the collector."
 							  : "The dump has no roots.");
 		rmr_line_clear(&line);
 		if (path->expression)

@@ -52,7 +52,8 @@ struct rmr_error *rmr_command_py(struct rmr_context *context, const struct rmr_c
 	int status = 0;
 
 	if (!context->pid)
-		return rmr_error_hint(rmr_error_create(RMR_E_QUERY, 0, "py: this shell is on a dump file"),
+		return rmr_error_hint(
+			rmr_error_create(RMR_E_QUERY, 0, "py: this shell is on a dump file"),
 			"`remora shell PID` runs Python code in a process");
 	struct rmr_session *session;
 	struct rmr_error *err = rmr_command_attach(context, context->pid, &session);
@@ -84,7 +85,8 @@ static struct rmr_error *set_format(struct rmr_context *context, const char *val
 	if (is_default(value))
 		context->style.format = RMR_FORMAT_TABLE;
 	else if (!rmr_format_parse(value, &context->style.format))
-		return rmr_error_create(RMR_E_USAGE, 0, "format: '%s' is none of table, json and csv", value);
+		return rmr_error_create(
+			RMR_E_USAGE, 0, "format: '%s' is none of table, json and csv", value);
 	return NULL;
 }
 
@@ -145,6 +147,7 @@ struct rmr_error *rmr_command_set(struct rmr_context *context, const struct rmr_
 		if (strcmp(call->args.operands[0], settings[i].name) == 0)
 			return settings[i].set(context, call->args.operands[1]);
 	}
-	return rmr_error_create(RMR_E_USAGE, 0, "no setting '%s': there are timeout, limit, format and exact",
+	return rmr_error_create(RMR_E_USAGE, 0,
+		"no setting '%s': there are timeout, limit, format and exact",
 		call->args.operands[0]);
 }

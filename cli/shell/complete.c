@@ -62,7 +62,8 @@ static void add_choices(struct candidates *c, const char *choices)
 
 static void add_types(struct candidates *c, const struct rmr_shell *shell)
 {
-	const struct rmr_heap *heap = shell->context.snapshot ? shell->context.snapshot->heap : NULL;
+	const struct rmr_heap *heap =
+		shell->context.snapshot ? shell->context.snapshot->heap : NULL;
 
 	for (uint32_t i = 0; heap && i < rmr_heap_type_count(heap); i++) {
 		const struct rmr_type *type = rmr_heap_type_info(heap, i);
@@ -75,8 +76,9 @@ static void add_types(struct candidates *c, const struct rmr_shell *shell)
 static const struct rmr_option *find_option(const struct rmr_option *options, const char *word)
 {
 	for (const struct rmr_option *o = options; o && o->name; o++) {
-		if (strncmp(word, "--", 2) == 0 ? strcmp(word + 2, o->name) == 0
-						: o->letter && word[0] == '-' && word[1] == o->letter && !word[2])
+		if (strncmp(word, "--", 2) == 0
+				? strcmp(word + 2, o->name) == 0
+				: o->letter && word[0] == '-' && word[1] == o->letter && !word[2])
 			return o;
 	}
 	return NULL;
@@ -134,10 +136,12 @@ static void add_argument(struct candidates *c, const struct rmr_shell *shell,
 		if (before->count == 1)
 			add_choices(c, "timeout|limit|format|exact");
 		else if (before->count == 2)
-			add_choices(c, strcmp(last, "format") == 0 ? "table|json|csv|default"
-					: strcmp(last, "exact") == 0 ? "on|off|default" : "default");
+			add_choices(c, strcmp(last, "format") == 0  ? "table|json|csv|default"
+				       : strcmp(last, "exact") == 0 ? "on|off|default"
+								    : "default");
 	} else if (strcmp(name, "sql") == 0) {
-		add_choices(c, "SELECT|FROM|WHERE|GROUP BY|ORDER BY|LIMIT|objects|refs|types|roots|frames");
+		add_choices(c, "SELECT|FROM|WHERE|GROUP BY|ORDER "
+			       "BY|LIMIT|objects|refs|types|roots|frames");
 	} else if (command->flags & (RMR_COMMAND_HEAPS | RMR_COMMAND_ARGS)) {
 		*files = true;
 	}

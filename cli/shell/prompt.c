@@ -97,7 +97,8 @@ static char *history_path(void)
 
 static void remember(const char *line, const char *path)
 {
-	const HIST_ENTRY *last = history_length ? history_get(history_base + history_length - 1) : NULL;
+	const HIST_ENTRY *last =
+		history_length ? history_get(history_base + history_length - 1) : NULL;
 
 	if (!line[strspn(line, " \t")] || line[0] == ' ' || (last && strcmp(last->line, line) == 0))
 		return;

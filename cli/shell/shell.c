@@ -26,8 +26,8 @@ struct rmr_error *rmr_shell_detach(struct rmr_shell *shell)
 }
 
 /** Runs one command of a line; *next_ret is where the next one starts. */
-static struct rmr_error *run_command(struct rmr_shell *shell, const char *line,
-	const struct rmr_words *words, size_t *next_ret)
+static struct rmr_error *run_command(
+	struct rmr_shell *shell, const char *line, const struct rmr_words *words, size_t *next_ret)
 {
 	const struct rmr_command *command = rmr_command_find(words->words[0].text, true);
 	bool tail = command && command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE);
@@ -52,8 +52,8 @@ static struct rmr_error *run_command(struct rmr_shell *shell, const char *line,
 }
 
 /** Runs one command and prints its error; false if the line is not to go on. */
-static bool run_and_report(struct rmr_shell *shell, const char *line, const struct rmr_words *words,
-	size_t *next_ret)
+static bool run_and_report(
+	struct rmr_shell *shell, const char *line, const struct rmr_words *words, size_t *next_ret)
 {
 	struct rmr_context *context = &shell->context;
 

@@ -15,14 +15,14 @@
 
 struct rmr_shell {
 	struct rmr_context context;
-	const char *target;              /**< what the person typed */
+	const char *target; /**< what the person typed */
 	struct rmr_dump_settings dump;
 	struct rmr_rows rows;
-	uint64_t interpreter;            /**< where `py` runs: 0 is the main one */
+	uint64_t interpreter; /**< where `py` runs: 0 is the main one */
 	bool interactive;
-	bool keep_going;                 /**< a script goes on after a failed command */
+	bool keep_going; /**< a script goes on after a failed command */
 	bool quit;
-	int status;                      /**< of the last command that failed, 0 = none */
+	int status; /**< of the last command that failed, 0 = none */
 };
 
 /** Makes sure that the shell of @p context has a snapshot. */

@@ -8,7 +8,7 @@
 struct reader {
 	const char *line;
 	size_t at;
-	char *out;       // room for all of the line
+	char *out; // room for all of the line
 	size_t length;
 	bool unbalanced;
 };

@@ -17,7 +17,7 @@ struct rmr_word {
 struct rmr_words {
 	struct rmr_word *words;
 	size_t count;
-	size_t next;     /**< in the line: behind the ';' that ended it, or the line's end */
+	size_t next;	 /**< in the line: behind the ';' that ended it, or the line's end */
 	bool unbalanced; /**< a quote was not closed; the last word is the rest of the line */
 };
 
@@ -26,8 +26,8 @@ struct rmr_words {
  * is literal; in "text" a backslash quotes " and itself; elsewhere it quotes any character. *ret is
  * ended by rmr_words_deinit().
  */
-struct rmr_error *rmr_words_split(const char *line, size_t start, struct rmr_words *ret)
-	RMR_MUST_CHECK;
+struct rmr_error *rmr_words_split(
+	const char *line, size_t start, struct rmr_words *ret) RMR_MUST_CHECK;
 void rmr_words_deinit(struct rmr_words *words);
 
 #endif

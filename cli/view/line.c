@@ -74,7 +74,12 @@ size_t rmr_line_decode(const char *bytes, size_t length, uint32_t *ret)
 {
 	const unsigned char *b = (const unsigned char *)bytes;
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t need = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : b[0] < 0xf5 ? 4 : 0;
+	size_t need = b[0] < 0x80   ? 1
+		      : b[0] < 0xc2 ? 0
+		      : b[0] < 0xe0 ? 2
+		      : b[0] < 0xf0 ? 3
+		      : b[0] < 0xf5 ? 4
+				    : 0;
 
 	if (!need || need > length)
 		return 0;
@@ -100,8 +105,8 @@ static bool is_harmless(uint32_t c)
 	// Soft hyphen, Arabic letter mark, zero-width and direction marks, separators, invisible
 	// operators and isolates, byte order mark, interlinear marks, tags.
 	if (c == 0xad || c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f) ||
-	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
-	    (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff))
+		(c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+		(c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff))
 		return false;
 	return wcwidth((wchar_t)c) >= 0;
 }

@@ -14,10 +14,10 @@
 
 /** A growing string; zeroed is empty. Appending never fails loudly: see @p lost. */
 struct rmr_line {
-	char *bytes;     /**< NUL-terminated once anything was added, else NULL */
-	size_t length;   /**< bytes, without the NUL */
+	char *bytes;   /**< NUL-terminated once anything was added, else NULL */
+	size_t length; /**< bytes, without the NUL */
 	size_t capacity;
-	bool lost;       /**< memory ran out: something was left out */
+	bool lost; /**< memory ran out: something was left out */
 };
 
 void rmr_line_deinit(struct rmr_line *text);
@@ -41,10 +41,12 @@ void rmr_line_add_safe(struct rmr_line *text, const char *bytes, size_t length);
 void rmr_line_add_quoted(struct rmr_line *text, const char *bytes, size_t length);
 
 /** Appends a JSON string with its quotes. ASCII control characters and what rmr_line_add_safe()
- *  escapes are written \uXXXX; a byte that is no UTF-8 becomes \udcXX, as Python's surrogateescape. */
+ *  escapes are written \uXXXX; a byte that is no UTF-8 becomes \udcXX, as Python's surrogateescape.
+ */
 void rmr_line_add_json(struct rmr_line *text, const char *bytes, size_t length);
 
-/** Appends JSON text that is valid already, with what rmr_line_add_safe() would escape as \uXXXX. */
+/** Appends JSON text that is valid already, with what rmr_line_add_safe() would escape as \uXXXX.
+ */
 void rmr_line_add_raw_json(struct rmr_line *text, const char *bytes, size_t length);
 
 /** Columns that safe text takes on a terminal. */

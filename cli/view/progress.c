@@ -59,7 +59,8 @@ void rmr_progress_update(struct rmr_progress *progress, uint64_t done, uint64_t 
 	size_t length = line.length;
 	rmr_line_add(&line, "   ", 3); // room for the ellipsis
 	if (!line.lost)
-		fprintf(stderr, "\r%.*s\033[K", (int)rmr_line_shorten(line.bytes, length, width - 1), line.bytes);
+		fprintf(stderr, "\r%.*s\033[K",
+			(int)rmr_line_shorten(line.bytes, length, width - 1), line.bytes);
 	progress->shown = true;
 	rmr_line_deinit(&line);
 }

@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 struct rmr_progress {
-	const char *what;    /**< "loading app.json": static or outliving it, safe text */
-	bool bytes;          /**< amounts are bytes, not objects */
-	bool at_least;       /**< the total is a lower bound: no share, no time left */
+	const char *what; /**< "loading app.json": static or outliving it, safe text */
+	bool bytes;	  /**< amounts are bytes, not objects */
+	bool at_least;	  /**< the total is a lower bound: no share, no time left */
 	bool enabled;
-	bool shown;          /**< a line stands on the terminal */
+	bool shown; /**< a line stands on the terminal */
 	uint64_t started_ns;
 	uint64_t quiet_from_ns; /**< nothing is shown for half a second from here */
 	uint64_t drawn_ns;

@@ -12,9 +12,9 @@
 #include <sys/ioctl.h>
 
 enum {
-	WINDOW = 1000,      // rows that are held back to find the widths of the columns
-	MIN_TEXT = 6,       // a text column is not cut below this
-	MAX_ROWS = 100000,  // addresses that $N can name
+	WINDOW = 1000,	   // rows that are held back to find the widths of the columns
+	MIN_TEXT = 6,	   // a text column is not cut below this
+	MAX_ROWS = 100000, // addresses that $N can name
 };
 
 /** One value on its way; which member counts is told by what. */
@@ -38,31 +38,31 @@ struct rmr_view {
 	FILE *out;
 	struct rmr_style style;
 	bool single;
-	bool started;       // something of the document is out (JSON needs a comma, CSV an empty line)
+	bool started; // something of the document is out (JSON needs a comma, CSV an empty line)
 	int write_errno;
-	bool lost;          // memory ran out
+	bool lost; // memory ran out
 
 	struct rmr_column field; // of the value that comes next, unless in a table
 	bool field_shown;
-	bool fields_open;        // CSV: the key,value title is out
+	bool fields_open; // CSV: the key,value title is out
 
 	const struct rmr_column *columns; // NULL: not in a table
 	size_t column_count;
-	size_t at;                        // column of the next value
+	size_t at; // column of the next value
 	uint64_t row_count;
 	bool numbered;
-	bool renumbered;                  // an earlier table of this view has numbers
-	uint64_t row_address;             // the first one of this row, 0 = none
-	size_t *widths;                   // of the shown columns
+	bool renumbered;      // an earlier table of this view has numbers
+	uint64_t row_address; // the first one of this row, 0 = none
+	size_t *widths;	      // of the shown columns
 	bool widths_known;
 	struct rmr_line cells;
-	struct cell *waiting;             // WINDOW rows of shown columns
+	struct cell *waiting; // WINDOW rows of shown columns
 	size_t waiting_count;
 	struct rmr_line line;
 };
 
-struct rmr_error *rmr_view_open(FILE *out, const struct rmr_style *style, bool single,
-	struct rmr_view **ret)
+struct rmr_error *rmr_view_open(
+	FILE *out, const struct rmr_style *style, bool single, struct rmr_view **ret)
 {
 	struct rmr_view *view = calloc(1, sizeof(*view));
 
@@ -238,7 +238,8 @@ static void add_csv_text(struct rmr_line *text, const char *bytes, size_t length
 			continue;
 		rmr_line_add_safe(text, bytes + from, i - from);
 		if (i < length)
-			rmr_line_add(text, bytes[i] == '"' ? "\"\"" : "\n", bytes[i] == '"' ? 2 : 1);
+			rmr_line_add(
+				text, bytes[i] == '"' ? "\"\"" : "\n", bytes[i] == '"' ? 2 : 1);
 		from = i + 1;
 	}
 	if (quote)
@@ -340,8 +341,8 @@ static bool reserve_window(struct rmr_view *view)
 	return view->waiting && view->widths;
 }
 
-void rmr_view_table(struct rmr_view *view, const char *key, const struct rmr_column *columns,
-	size_t count)
+void rmr_view_table(
+	struct rmr_view *view, const char *key, const struct rmr_column *columns, size_t count)
 {
 	bool has_address = false;
 
@@ -418,8 +419,9 @@ static void fit_widths(struct rmr_view *view)
 	while (view->style.width && total > view->style.width) {
 		size_t widest = count;
 		for (size_t i = 0; i < count; i++) {
-			if (shown_column(view, i)->kind == RMR_KIND_TEXT && view->widths[i] > MIN_TEXT &&
-			    (widest == count || view->widths[i] > view->widths[widest]))
+			if (shown_column(view, i)->kind == RMR_KIND_TEXT &&
+				view->widths[i] > MIN_TEXT &&
+				(widest == count || view->widths[i] > view->widths[widest]))
 				widest = i;
 		}
 		if (widest == count)
@@ -445,7 +447,9 @@ static void add_padded(struct rmr_view *view, size_t i, const char *bytes, size_
 	rmr_line_add(line, bytes, length);
 	if (column->kind == RMR_KIND_TEXT && width > room && view->style.width) {
 		rmr_line_add(line, "   ", 3); // room for the ellipsis
-		line->length = start + (line->lost ? 0 : rmr_line_shorten(line->bytes + start, length, room));
+		line->length =
+			start +
+			(line->lost ? 0 : rmr_line_shorten(line->bytes + start, length, room));
 		line->bytes[line->length] = '\0';
 	} else if (is_left(column->kind) && width < room && !last) {
 		rmr_line_addf(line, "%*s", (int)(room - width), "");
@@ -485,12 +489,14 @@ static void write_waiting(struct rmr_view *view)
 	if (!view->widths_known) {
 		for (size_t i = 0; i < count; i++) {
 			add_title(&view->line, shown_column(view, i));
-			view->widths[i] = rmr_line_width(rmr_line_get(&view->line), view->line.length);
+			view->widths[i] =
+				rmr_line_width(rmr_line_get(&view->line), view->line.length);
 			rmr_line_clear(&view->line);
 		}
 		for (size_t k = 0; k < view->waiting_count; k++) {
 			const struct cell *cell = &view->waiting[k];
-			size_t width = rmr_line_width(rmr_line_get(&view->cells) + cell->start, cell->length);
+			size_t width = rmr_line_width(
+				rmr_line_get(&view->cells) + cell->start, cell->length);
 			if (width > view->widths[k % count])
 				view->widths[k % count] = width;
 		}
@@ -592,7 +598,8 @@ void rmr_view_end_table(struct rmr_view *view, uint64_t more)
 	if (view->lost)
 		return;
 	if (view->style.format == RMR_FORMAT_JSON) {
-		rmr_line_addf(&view->line, "%s]%s", view->row_count ? "\n" : "", view->single ? "\n" : "");
+		rmr_line_addf(&view->line, "%s]%s", view->row_count ? "\n" : "",
+			view->single ? "\n" : "");
 		write_line(view);
 	} else if (view->style.format == RMR_FORMAT_TABLE) {
 		write_waiting(view);
@@ -641,7 +648,8 @@ void rmr_view_put_none(struct rmr_view *view)
 
 void rmr_view_put_both(struct rmr_view *view, const char *shown, const char *json)
 {
-	put(view, &(struct value){.what = BOTH, .bytes = shown, .length = strlen(shown), .json = json});
+	put(view, &(struct value){
+			  .what = BOTH, .bytes = shown, .length = strlen(shown), .json = json});
 }
 
 bool rmr_format_parse(const char *name, enum rmr_format *ret)

@@ -26,13 +26,13 @@ enum rmr_format {
 
 /** What a column's values are, which decides how text shows them. */
 enum rmr_kind {
-	RMR_KIND_TEXT,         /**< left-aligned; cut in the middle where the terminal is too narrow */
-	RMR_KIND_COUNT,        /**< 1,204,331 */
-	RMR_KIND_ID,           /**< a plain number: 4711 */
-	RMR_KIND_BYTES,        /**< 1.2 MiB, or all digits with rmr_style.exact */
+	RMR_KIND_TEXT,	       /**< left-aligned; cut in the middle on a narrow terminal */
+	RMR_KIND_COUNT,	       /**< 1,204,331 */
+	RMR_KIND_ID,	       /**< a plain number: 4711 */
+	RMR_KIND_BYTES,	       /**< 1.2 MiB, or all digits with rmr_style.exact */
 	RMR_KIND_SIGNED_COUNT, /**< +12 */
 	RMR_KIND_SIGNED_BYTES, /**< -1.2 MiB */
-	RMR_KIND_SHARE,        /**< 12.3%, from 0 to 1 */
+	RMR_KIND_SHARE,	       /**< 12.3%, from 0 to 1 */
 	RMR_KIND_ADDRESS,      /**< 0x7f..., an object that the shell can name $1, $2, ... */
 	RMR_KIND_SECONDS,      /**< whole seconds, as 3 min 20 s */
 };
@@ -53,9 +53,9 @@ struct rmr_rows {
 /** How to write; chosen by the person, the same for every command. */
 struct rmr_style {
 	enum rmr_format format;
-	unsigned width;        /**< columns of the terminal; 0 = do not cut */
-	bool exact;            /**< bytes with all their digits */
-	bool bold;             /**< titles stand out (a terminal that can) */
+	unsigned width;	       /**< columns of the terminal; 0 = do not cut */
+	bool exact;	       /**< bytes with all their digits */
+	bool bold;	       /**< titles stand out (a terminal that can) */
 	struct rmr_rows *rows; /**< if set, text rows with an address are numbered, and kept here */
 };
 
@@ -92,8 +92,8 @@ void rmr_view_json_field(struct rmr_view *view, const char *key, enum rmr_kind k
 
 /** Starts a table; until rmr_view_end_table() every @p count values put are a row. @p columns must
  *  live as long. A single view's table needs no @p key. */
-void rmr_view_table(struct rmr_view *view, const char *key, const struct rmr_column *columns,
-	size_t count);
+void rmr_view_table(
+	struct rmr_view *view, const char *key, const struct rmr_column *columns, size_t count);
 /** Writes what is left of it. With @p more > 0 text says that so many rows were not shown. */
 void rmr_view_end_table(struct rmr_view *view, uint64_t more);
 

@@ -32,12 +32,17 @@ static const struct {
 	{.words = {"a", "--limit=3"}, .operands = "a", .limit = "3"},
 	{.words = {"-n3", "-n", "4"}, .operands = "", .limit = "4"},
 	{.words = {"-fn5", "-ff"}, .operands = "", .limit = "5", .force = 3},
-	{.words = {"--format", "json", "-", "--", "--limit"}, .operands = "-|--limit", .format = "json"},
+	{.words = {"--format", "json", "-", "--", "--limit"},
+		.operands = "-|--limit",
+		.format = "json"},
 	{.words = {"-c", "print()", "--limit", "x"}, .operands = "--limit|x", .code = "print()"},
 	{.words = {"1", "a.py", "--limit", "x"}, .stop_after = 2, .operands = "1|a.py|--limit|x"},
 	{.words = {"--limit="}, .operands = "", .limit = ""},
-	{.words = {"--limt", "3"}, .message = "unknown option '--limt'", .hint = "did you mean '--limit'?"},
-	{.words = {"--fromat", "x"}, .message = "unknown option '--fromat'",
+	{.words = {"--limt", "3"},
+		.message = "unknown option '--limt'",
+		.hint = "did you mean '--limit'?"},
+	{.words = {"--fromat", "x"},
+		.message = "unknown option '--fromat'",
 		.hint = "did you mean '--format'?"},
 	{.words = {"--zzz"}, .message = "unknown option '--zzz'"},
 	{.words = {"-x"}, .message = "unknown option '-x'"},
@@ -130,8 +135,14 @@ static const struct {
 	bool good;
 	pid_t pid;
 } pids[] = {
-	{"1", true, 1},     {"4711", true, 4711}, {"0", false, 0},   {"-1", false, 0}, {"", false, 0},
-	{"12x", false, 0}, {"2147483647", true, 2147483647}, {"2147483648", false, 0},
+	{"1", true, 1},
+	{"4711", true, 4711},
+	{"0", false, 0},
+	{"-1", false, 0},
+	{"", false, 0},
+	{"12x", false, 0},
+	{"2147483647", true, 2147483647},
+	{"2147483648", false, 0},
 	{"99999999999999999999", false, 0},
 };
 
@@ -153,14 +164,14 @@ START_TEST(seconds)
 		bool good;
 		unsigned ms;
 	} cases[] = {{"5", true, 5000}, {"0", true, 0}, {"0.25", true, 250}, {"0.0001", true, 1},
-		{"", false, 0}, {"-1", false, 0}, {"1e3", false, 0}, {"nan", false, 0}, {"5s", false, 0},
-		{"99999999999", false, 0}};
+		{"", false, 0}, {"-1", false, 0}, {"1e3", false, 0}, {"nan", false, 0},
+		{"5s", false, 0}, {"99999999999", false, 0}};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		unsigned ms = 0;
 		struct rmr_error *err = rmr_args_seconds(cases[i].text, "it", &ms);
-		ck_assert_msg((err == NULL) == cases[i].good && ms == cases[i].ms, "'%s': %u", cases[i].text,
-			ms);
+		ck_assert_msg((err == NULL) == cases[i].good && ms == cases[i].ms, "'%s': %u",
+			cases[i].text, ms);
 		rmr_error_destroy(err);
 	}
 }
@@ -245,7 +256,8 @@ int main(void)
 	TCase *tcase = tcase_create("command");
 
 	tcase_add_loop_test(tcase, words_are_sorted, 0, sizeof(lines) / sizeof(*lines));
-	tcase_add_loop_test(tcase, addresses_in_every_form, 0, sizeof(addresses) / sizeof(*addresses));
+	tcase_add_loop_test(
+		tcase, addresses_in_every_form, 0, sizeof(addresses) / sizeof(*addresses));
 	tcase_add_loop_test(tcase, pids_are_digits, 0, sizeof(pids) / sizeof(*pids));
 	tcase_add_test(tcase, seconds);
 	tcase_add_test(tcase, distance_counts_edits);

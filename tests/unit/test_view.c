@@ -134,13 +134,17 @@ static const struct {
 		"... 1,000 more (--limit 0 shows all)\n"},
 	{{.format = RMR_FORMAT_JSON}, true,
 		"[\n"
-		"{\"address\": 32512, \"type\": \"app.Node\", \"size\": 2048, \"share\": 0.5, \"len\": null},\n"
-		"{\"address\": 16, \"type\": \"a,\\\"b\\n\\u001b\", \"size\": 7, \"share\": 0, \"len\": 12345}\n"
+		"{\"address\": 32512, \"type\": \"app.Node\", \"size\": 2048, \"share\": 0.5, "
+		"\"len\": null},\n"
+		"{\"address\": 16, \"type\": \"a,\\\"b\\n\\u001b\", \"size\": 7, \"share\": 0, "
+		"\"len\": 12345}\n"
 		"]\n"},
 	{{.format = RMR_FORMAT_JSON}, false,
 		"{\"name\": \"a,b\",\n \"nothing\": null,\n \"pid\": 4711,\n \"rows\": [\n"
-		"{\"address\": 32512, \"type\": \"app.Node\", \"size\": 2048, \"share\": 0.5, \"len\": null},\n"
-		"{\"address\": 16, \"type\": \"a,\\\"b\\n\\u001b\", \"size\": 7, \"share\": 0, \"len\": 12345}\n"
+		"{\"address\": 32512, \"type\": \"app.Node\", \"size\": 2048, \"share\": 0.5, "
+		"\"len\": null},\n"
+		"{\"address\": 16, \"type\": \"a,\\\"b\\n\\u001b\", \"size\": 7, \"share\": 0, "
+		"\"len\": 12345}\n"
 		"]}\n"},
 	{{.format = RMR_FORMAT_CSV}, true,
 		"address,type,size,share,len\n"
@@ -193,11 +197,10 @@ START_TEST(rows_are_numbered_for_the_shell)
 	struct rmr_style style = {.rows = &rows};
 	char *shown = print(style, true, 0);
 
-	ck_assert_str_eq(shown,
-		"a note\n"
-		"    address  type           size      %     len\n"
-		"$1  0x7f00   app.Node    2.0 KiB  50.0%\n"
-		"$2  0x10     a,\"b\\n\\x1b      7 B   0.0%  12,345\n");
+	ck_assert_str_eq(shown, "a note\n"
+				"    address  type           size      %     len\n"
+				"$1  0x7f00   app.Node    2.0 KiB  50.0%\n"
+				"$2  0x10     a,\"b\\n\\x1b      7 B   0.0%  12,345\n");
 	ck_assert_uint_eq(rows.count, 2);
 	ck_assert_uint_eq(rows.addresses[0], 0x7f00);
 	ck_assert_uint_eq(rows.addresses[1], 0x10);

@@ -22,12 +22,12 @@ static const struct {
 	{"a\nb\tc\rd", 7, "a\\nb\\tc\\rd", "'a\\nb\\tc\\rd'", "\"a\\nb\\u0009c\\u000dd\""},
 	{"nul\0in", 6, "nul\\x00in", "'nul\\x00in'", "\"nul\\u0000in\""},
 	{"\x7f", 1, "\\x7f", "'\\x7f'", "\"\\u007f\""},
-	{"\xc2\x9b", 2, "\\x9b", "'\\x9b'", "\"\\u009b\""},             // a C1 control: CSI
-	{"\xe2\x80\xae", 3, "\\u202e", "'\\u202e'", "\"\\u202e\""},     // right-to-left override
+	{"\xc2\x9b", 2, "\\x9b", "'\\x9b'", "\"\\u009b\""},	    // a C1 control: CSI
+	{"\xe2\x80\xae", 3, "\\u202e", "'\\u202e'", "\"\\u202e\""}, // right-to-left override
 	{"\xf3\xa0\x80\x81", 4, "\\U000e0001", "'\\U000e0001'", "\"\\udb40\\udc01\""}, // a tag
 	{"\xff\xfe", 2, "\\xff\\xfe", "'\\xff\\xfe'", "\"\\udcff\\udcfe\""},
 	{"\xc0\xaf", 2, "\\xc0\\xaf", "'\\xc0\\xaf'", "\"\\udcc0\\udcaf\""}, // overlong
-	{"\xed\xa0\x80", 3, "\\ud800", "'\\ud800'", "\"\\ud800\""},     // a lone surrogate
+	{"\xed\xa0\x80", 3, "\\ud800", "'\\ud800'", "\"\\ud800\""},	     // a lone surrogate
 	{"\xe4\xb8\xad", 3, "\xe4\xb8\xad", "'\xe4\xb8\xad'", "\"\xe4\xb8\xad\""},
 	{"\xf0\x9f\x90\x9f", 4, "\xf0\x9f\x90\x9f", "'\xf0\x9f\x90\x9f'", "\"\xf0\x9f\x90\x9f\""},
 	{"cut \xe4\xb8", 6, "cut \\xe4\\xb8", "'cut \\xe4\\xb8'", "\"cut \\udce4\\udcb8\""},
@@ -97,8 +97,8 @@ int main(void)
 	setlocale(LC_CTYPE, "C.UTF-8");
 	tcase_add_loop_test(tcase, foreign_bytes_are_harmless, 0, sizeof(cases) / sizeof(*cases));
 	tcase_add_test(tcase, raw_json_stays_json);
-	tcase_add_loop_test(tcase, long_text_is_cut_in_its_middle, 0,
-		sizeof(shortened) / sizeof(*shortened));
+	tcase_add_loop_test(
+		tcase, long_text_is_cut_in_its_middle, 0, sizeof(shortened) / sizeof(*shortened));
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
