@@ -79,7 +79,7 @@ static inline const uint64_t *rmr_build_references_of(const struct rmr_chunk *ch
 						: chunk->references.count;
 
 	*count_ret = end - first;
-	return chunk->references.items + first;
+	return end > first ? chunk->references.items + first : NULL;
 }
 
 #endif

@@ -21,17 +21,6 @@ enum {
 
 static const char magic[8] = "rmrindex";
 
-/* The first bytes of an index file, and of a block beside it (sections unused). */
-struct header {
-	char magic[8];
-	uint32_t version, header_size;
-	uint64_t file_size, inode, mtime_ns;
-	uint64_t id;       /* hash of the dump's first line: its id is in it */
-	uint64_t checksum; /* of this header, with 0 here */
-	struct rmr_counts counts;
-	uint64_t offsets[RMR_SECTIONS], bytes[RMR_SECTIONS];
-};
-
 static uint64_t hash_bytes(const void *data, size_t size)
 {
 	const unsigned char *bytes = data;
@@ -50,7 +39,7 @@ static uint64_t first_line_hash(const struct rmr_source *source)
 	return hash_bytes(source->data, size < 65536 ? size : 65536);
 }
 
-static void header_init(struct header *header, const struct rmr_heap *heap)
+static void header_init(struct rmr_index_header *header, const struct rmr_heap *heap)
 {
 	memset(header, 0, sizeof(*header));
 	memcpy(header->magic, magic, sizeof(magic));
@@ -63,22 +52,22 @@ static void header_init(struct header *header, const struct rmr_heap *heap)
 	header->counts = heap->counts;
 }
 
-static uint64_t header_checksum(const struct header *header)
+uint64_t rmr_index_checksum(const struct rmr_index_header *header)
 {
-	struct header copy = *header;
+	struct rmr_index_header copy = *header;
 
 	copy.checksum = 0;
 	return hash_bytes(&copy, sizeof(copy));
 }
 
 /* True if the header is of this dump, as it is now. */
-static bool header_fits(const struct header *header, const struct rmr_heap *heap)
+static bool header_fits(const struct rmr_index_header *header, const struct rmr_heap *heap)
 {
-	struct header want;
+	struct rmr_index_header want;
 
 	header_init(&want, heap);
-	return !memcmp(header, &want, offsetof(struct header, checksum)) &&
-		header->checksum == header_checksum(header);
+	return !memcmp(header, &want, offsetof(struct rmr_index_header, checksum)) &&
+		header->checksum == rmr_index_checksum(header);
 }
 
 static size_t page_size(void)
@@ -144,7 +133,7 @@ void rmr_index_begin(struct rmr_index_writer *writer, const char *path)
 	}
 	if (path && writer->fd < 0)
 		rmr_log("no index file for %s: %s", path, strerror(errno));
-	writer->end = (sizeof(struct header) + page_size() - 1) / page_size() * page_size();
+	writer->end = (sizeof(struct rmr_index_header) + page_size() - 1) / page_size() * page_size();
 	if (writer->fd >= 0 && fallocate(writer->fd, 0, 0, (off_t)writer->end))
 		rmr_index_abandon(writer);
 }
@@ -192,7 +181,7 @@ void *rmr_index_section(struct rmr_index_writer *writer, struct rmr_heap *heap,
 
 void rmr_index_commit(struct rmr_index_writer *writer, struct rmr_heap *heap)
 {
-	struct header header;
+	struct rmr_index_header header;
 
 	if (writer->fd < 0)
 		return;
@@ -200,7 +189,7 @@ void rmr_index_commit(struct rmr_index_writer *writer, struct rmr_heap *heap)
 	memcpy(header.offsets, writer->offsets, sizeof(header.offsets));
 	for (size_t i = 0; i < RMR_SECTIONS; i++)
 		header.bytes[i] = heap->section_bytes[i];
-	header.checksum = header_checksum(&header);
+	header.checksum = rmr_index_checksum(&header);
 	if (pwrite(writer->fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
 		rename(writer->temporary, writer->path)) {
 		rmr_index_abandon(writer);
@@ -220,7 +209,7 @@ static bool is_private(int fd, struct stat *status)
 		!(status->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-static bool sections_fit(const struct header *header, uint64_t size)
+static bool sections_fit(const struct rmr_index_header *header, uint64_t size)
 {
 	for (size_t i = 0; i < RMR_SECTIONS; i++) {
 		uint64_t want = rmr_section_size(i, &header->counts);
@@ -248,7 +237,7 @@ bool rmr_index_map(struct rmr_heap *heap, const char *path)
 {
 	_rmr_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat status;
-	struct header header;
+	struct rmr_index_header header;
 
 	if (fd < 0 || !is_private(fd, &status) ||
 		pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
@@ -305,7 +294,7 @@ void *rmr_index_load_block(const struct rmr_heap *heap, const char *suffix, size
 {
 	_rmr_free_ char *path = NULL;
 	struct stat status;
-	struct header header;
+	struct rmr_index_header header;
 
 	if (!heap->index_path || asprintf(&path, "%s%s", heap->index_path, suffix) < 0)
 		return NULL;
@@ -340,7 +329,7 @@ void rmr_index_save_block(const struct rmr_heap *heap, const char *suffix, const
 {
 	_rmr_free_ char *path = NULL;
 	_rmr_free_ char *temporary = NULL;
-	struct header header;
+	struct rmr_index_header header;
 
 	if (!heap->index_path || asprintf(&path, "%s%s", heap->index_path, suffix) < 0)
 		return;
@@ -348,7 +337,7 @@ void rmr_index_save_block(const struct rmr_heap *heap, const char *suffix, const
 	if (fd < 0)
 		return;
 	header_init(&header, heap);
-	header.checksum = header_checksum(&header);
+	header.checksum = rmr_index_checksum(&header);
 	if (!write_all(fd, (const char *)&header, sizeof(header), 0) ||
 		!write_all(fd, block, bytes, (off_t)page_size()) || rename(temporary, path)) {
 		rmr_log("%s could not be written: %s", path, strerror(errno));

@@ -12,6 +12,19 @@
 
 #include "cli/heap/heap_internal.h"
 
+/** The first bytes of an index file, and of a block beside it (offsets and bytes unused). */
+struct rmr_index_header {
+	char magic[8];
+	uint32_t version, header_size;
+	uint64_t file_size, inode, mtime_ns; /**< of the dump */
+	uint64_t id;       /**< hash of the dump's first line: its id is in it */
+	uint64_t checksum; /**< rmr_index_checksum() */
+	struct rmr_counts counts;
+	uint64_t offsets[RMR_SECTIONS], bytes[RMR_SECTIONS];
+};
+/** A hash of the header, with 0 for its checksum. */
+uint64_t rmr_index_checksum(const struct rmr_index_header *header);
+
 struct rmr_index_writer {
 	int fd;          /**< -1: sections are plain memory */
 	char *temporary; /**< name of the file until it is complete */

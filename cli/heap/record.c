@@ -285,6 +285,7 @@ static enum rmr_line_kind kind_of(const struct rmr_line *line, uint32_t seen)
 static void line_init(struct rmr_line *line)
 {
 	memset(line, 0, sizeof(*line));
+	line->record.type.start = "";
 	line->record.size = RMR_HEAP_UNKNOWN;
 	line->record.owned = RMR_HEAP_UNKNOWN;
 	line->record.rc = RMR_HEAP_UNKNOWN;
