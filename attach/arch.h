@@ -53,6 +53,9 @@ enum rmr_restart rmr_arch_restart(const struct rmr_regs *regs);
 /** Changes @p regs of a thread in an interrupted system call so that it is issued again. */
 void rmr_arch_reissue(struct rmr_regs *regs);
 
+/** Makes RMR_RESTART_BLOCK into RMR_RESTART_AGAIN: a relative timeout begins anew. */
+void rmr_arch_restart_anew(struct rmr_regs *regs);
+
 /** True if the system call @p number changes the address space, the thread list or credentials, so
  *  that a thread in it is not to be borrowed. */
 bool rmr_arch_is_forbidden(long number);

@@ -91,6 +91,12 @@ enum rmr_restart rmr_arch_restart(const struct rmr_regs *regs)
 	}
 }
 
+void rmr_arch_restart_anew(struct rmr_regs *regs)
+{
+	/* A handler makes either return EINTR. */
+	regs->raw.rax = (unsigned long)-ERESTARTNOHAND;
+}
+
 void rmr_arch_reissue(struct rmr_regs *regs)
 {
 	regs->raw.rax = regs->raw.orig_rax;

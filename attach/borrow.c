@@ -170,13 +170,24 @@ static struct rmr_error *check_safe(struct borrow *b, struct rmr_unwind *unwind)
 	return NULL;
 }
 
-static struct rmr_error *check_seccomp(const struct borrow *b, struct rmr_seccomp_limits *ret)
+static struct rmr_error *check_seccomp(struct borrow *b, struct rmr_seccomp_limits *ret)
 {
 	/* From glibc 2.34 on it is there. */
 	bool old_libc = rmr_target_module(b->target, b->code->pthread_create) != b->target->libc;
 
-	return rmr_seccomp_check(b->target->pid, b->tracee.tid, b->seccomp, b->target->inner,
-				 old_libc, ret);
+	struct rmr_error *err = rmr_seccomp_check(b->target->pid, b->tracee.tid, b->seccomp,
+						  b->target->inner, old_libc, ret);
+	if (ret->no_restart && b->restart == RMR_RESTART_BLOCK) {
+		/* Refused or not: the kernel would go on with the call by restart_syscall. */
+		rmr_arch_restart_anew(&b->saved);
+		b->restart = RMR_RESTART_AGAIN;
+		struct rmr_error *failed = rmr_tracee_set_regs(&b->tracee, &b->saved);
+		if (failed) {
+			rmr_error_destroy(err);
+			return failed;
+		}
+	}
+	return err;
 }
 
 /* Puts everything back at an event stop, then lets the thread go. */
@@ -482,9 +493,9 @@ static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps 
 		err = rmr_tracee_set_regs(&b->tracee, &again);
 	}
 	if (!err)
-		err = check_safe(b, unwind);
-	if (!err)
 		err = check_seccomp(b, &ret->limits);
+	if (!err)
+		err = check_safe(b, unwind);
 	if (err)
 		return err;
 	err = install_frame(b, maps);

@@ -64,7 +64,10 @@ enum condition {
 	RSEQ,	  /* if the borrowed thread has registered its own: then the new one must, or abort */
 	DUMP,	  /* in dumps */
 	TWIN,	  /* in dumps by a twin */
+	AFTER_STOP, /* by the kernel, for some calls that a stop has interrupted */
 };
+
+enum { RESTART }; /* its place in the table */
 
 /*
  * Every system call that is made in the target on remora's account: by the borrowed thread
@@ -77,6 +80,8 @@ static const struct step {
 	enum condition condition;
 	struct rmr_seccomp_call call;
 } steps[] = {
+	[RESTART] = {"restart_syscall", "stopping a thread", NEEDED, AFTER_STOP,
+		     {SYS_restart_syscall, ALL_ANY}},
 	/* the borrowed thread */
 	{"mmap with PROT_EXEC", "its code", NEEDED, ALWAYS,
 	 {SYS_mmap, {0, ANY, PROT_READ | PROT_EXEC, PRIVATE, ANY, 0}}},
@@ -395,6 +400,11 @@ static uint32_t errno_of(uint32_t verdict)
 	return verdict & SECCOMP_RET_DATA;
 }
 
+bool rmr_seccomp_restarts(const struct rmr_seccomp *seccomp)
+{
+	return is_allowed(seccomp->verdicts[RESTART]);
+}
+
 static bool is_made(const struct rmr_seccomp *seccomp, enum condition condition,
 		    enum rmr_seccomp_purpose purpose)
 {
@@ -407,6 +417,8 @@ static bool is_made(const struct rmr_seccomp *seccomp, enum condition condition,
 		return purpose != RMR_SECCOMP_ATTACH;
 	case TWIN:
 		return purpose == RMR_SECCOMP_TWIN;
+	case AFTER_STOP:
+		return false; /* the borrower does without */
 	default:
 		return true;
 	}
@@ -509,10 +521,13 @@ struct rmr_error *rmr_seccomp_refuse(pid_t pid, const struct rmr_seccomp_refusal
 			      refusal->name);
 }
 
-static struct rmr_error *unreadable(pid_t pid, pid_t tid, int errnum)
+static struct rmr_error *unreadable(pid_t pid, pid_t tid, int errnum,
+				    struct rmr_seccomp_limits *ret)
 {
-	if (rmr_seccomp_is_shared("/proc", pid, tid))
+	if (rmr_seccomp_is_shared("/proc", pid, tid)) {
+		ret->no_restart = false;
 		return NULL;
+	}
 	if (errnum != EACCES)
 		return rmr_error_create(RMR_E_UNSUPPORTED, 0,
 					"this kernel does not show the seccomp filters of process %d, "
@@ -547,11 +562,12 @@ struct rmr_error *rmr_seccomp_check(pid_t pid, pid_t tid, int mode, pid_t self, 
 	/* EINVAL without a filter; but also where the kernel cannot show it. */
 	if (count < 0 && mode == SECCOMP_MODE_DISABLED)
 		return NULL;
+	ret->no_restart = true;
 	if (mode == SECCOMP_MODE_STRICT)
 		return rmr_error_create(RMR_E_UNSUPPORTED, 0, "process %d is in seccomp's strict mode",
 					(int)pid);
 	if (count < 0)
-		return unreadable(pid, tid, errno);
+		return unreadable(pid, tid, errno, ret);
 	_rmr_free_ struct sock_filter *code = malloc(BPF_MAXINSNS * sizeof(*code));
 	if (!code)
 		return &rmr_enomem;
@@ -563,7 +579,8 @@ struct rmr_error *rmr_seccomp_check(pid_t pid, pid_t tid, int mode, pid_t self, 
 	for (long i = 0; (count = ptrace(PTRACE_SECCOMP_GET_FILTER, tid, i, code)) >= 0; i++)
 		rmr_seccomp_add(&seccomp, code, (size_t)count);
 	if (errno != ENOENT)
-		return unreadable(pid, tid, errno);
+		return unreadable(pid, tid, errno, ret);
+	ret->no_restart = !rmr_seccomp_restarts(&seccomp);
 	if (rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_ATTACH, &refusal))
 		return rmr_seccomp_refuse(pid, &refusal);
 	rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_DUMP, &ret->dump);

@@ -70,6 +70,9 @@ enum rmr_seccomp_purpose {
 	RMR_SECCOMP_TWIN,   /**< that, and to dump by a twin */
 };
 
+/** True if restart_syscall passes, which the kernel makes by itself. */
+bool rmr_seccomp_restarts(const struct rmr_seccomp *seccomp);
+
 /** True, with *ret set, if some call that is needed for @p purpose would not pass. */
 bool rmr_seccomp_refuses(const struct rmr_seccomp *seccomp, enum rmr_seccomp_purpose purpose,
 			 struct rmr_seccomp_refusal *ret);
@@ -78,9 +81,10 @@ bool rmr_seccomp_refuses(const struct rmr_seccomp *seccomp, enum rmr_seccomp_pur
 struct rmr_error *rmr_seccomp_refuse(pid_t pid, const struct rmr_seccomp_refusal *refusal)
 	RMR_MUST_CHECK;
 
-/** What bars dumps of a target that can be attached to; the name is NULL where nothing does. */
+/** What the filters bar besides; a name is NULL where they bar nothing. */
 struct rmr_seccomp_limits {
-	struct rmr_seccomp_refusal dump; /**< in place */
+	bool no_restart; /**< restart_syscall, by which the kernel goes on with some calls after a stop */
+	struct rmr_seccomp_refusal dump; /**< a dump in place */
 	struct rmr_seccomp_refusal twin;
 };
 
@@ -98,7 +102,7 @@ int rmr_seccomp_mode(pid_t pid, pid_t tid);
  * Checks the stopped thread @p tid, whose mode was @p mode before the stop; to be called by its
  * tracer before anything is changed in it. @p self, @p old_libc: see struct rmr_seccomp.
  * RMR_E_UNSUPPORTED, naming the call, if a filter does not let it pass; RMR_E_PERMISSION if the
- * filters cannot be read.
+ * filters cannot be read. *ret is always set.
  */
 struct rmr_error *rmr_seccomp_check(pid_t pid, pid_t tid, int mode, pid_t self, bool old_libc,
 				    struct rmr_seccomp_limits *ret) RMR_MUST_CHECK;

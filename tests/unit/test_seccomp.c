@@ -210,6 +210,12 @@ START_TEST(test_clone)
 	ck_assert(!rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_ATTACH, &refusal));
 	ck_assert(rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_DUMP, &refusal));
 
+	rmr_seccomp_init(&seccomp, 100);
+	ck_assert(rmr_seccomp_restarts(&seccomp));
+	add_for(&seccomp, SYS_restart_syscall, REFUSE);
+	ck_assert(!rmr_seccomp_restarts(&seccomp));
+	ck_assert(!rmr_seccomp_refuses(&seccomp, RMR_SECCOMP_TWIN, &refusal));
+
 	/* One that could not register rseq does not try again. */
 	rmr_seccomp_init(&seccomp, 100);
 	add_for(&seccomp, 334, KILL);
