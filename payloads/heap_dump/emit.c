@@ -534,6 +534,70 @@ static void follow_spilled(struct rmr_heap_dump *w, struct rmr_type_info *info, 
 	}
 }
 
+// The elements of a numpy array of objects that owns them: ndarray has no tp_traverse, and a view's
+// elements are its base's. NULL if there are none.
+static const uint64_t *array_elements(struct rmr_heap_dump *w, uint64_t array, uint64_t *count_ret)
+{
+	enum { DATA = 16, ND = 24, DIMENSIONS = 32, DESCR = 56, FLAGS = 64, OWNDATA = 4 };
+	enum { DESCR_TYPE_NUM = 28, NPY_OBJECT = 17, MAX_DIMENSIONS = 64 };
+	const struct rmr_runtime *rt = &w->rt;
+	uint64_t descr = rmr_at(rt, array, DESCR), data = rmr_at(rt, array, DATA);
+	uint64_t dimensions = rmr_at(rt, array, DIMENSIONS), count = 1;
+	int32_t nd = rmr_at32(rt, array, ND);
+
+	if (!(rmr_at32(rt, array, FLAGS) & OWNDATA) || !rmr_memory_has(w, descr, 64) ||
+		rmr_at32(rt, descr, DESCR_TYPE_NUM) != NPY_OBJECT || nd < 0 || nd > MAX_DIMENSIONS ||
+		(nd && !rmr_memory_has(w, dimensions, 8 * (uint64_t)nd)))
+		return NULL;
+	for (int32_t i = 0; i < nd; i++) {
+		if (__builtin_mul_overflow(count, rmr_word(dimensions, i * 8), &count))
+			return NULL;
+	}
+	if (!count || count >> 40 || !rmr_memory_has(w, data, count * 8))
+		return NULL;
+	*count_ret = count;
+	return (const uint64_t *)(uintptr_t)data;
+}
+
+// An array of objects: base and dtype, then the elements, in as many parts as it takes.
+static void emit_array(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
+	struct facts *f, const uint64_t *elements, uint64_t count)
+{
+	uint64_t *scratch = w->scratch + w->scratch_top, total;
+	uint32_t fixed;
+	unsigned flags;
+
+	rmr_names_reset(w);
+	rmr_names_collect(w, info, object);
+	f->shape = rmr_names_match(w, scratch, 0, 1024, &fixed);
+	total = fixed;
+	uint64_t *start = rmr_emit_begin(w);
+	if (!start)
+		return;
+	uint64_t *end = put_head(start, info, object, f, &flags, 0, 0);
+	rmr_emit_end(w, start, end, RMR_REC_OBJECT, 0, flags | RMR_OBJECT_MORE);
+	put_part(w, RMR_PART_HIDDEN, scratch, fixed, true);
+	for (uint64_t i = 0; i < count && !w->failed; i += RMR_REC_PART_REFS) {
+		uint64_t rest = count - i;
+		uint32_t part = (uint32_t)(rest < RMR_REC_PART_REFS ? rest : RMR_REC_PART_REFS);
+		uint32_t used = 0;
+		for (uint32_t k = 0; k < part; k++) {
+			scratch[fixed + used] = elements[i + k];
+			used += elements[i + k] != 0; // NULL is None to numpy
+		}
+		put_part(w, RMR_PART_HIDDEN, scratch + fixed, used, part < rest);
+		total += used;
+		w->progress++;
+	}
+	count_object(w, f, total);
+	w->scratch_top += fixed;
+	for (uint32_t i = 0; i < fixed; i++)
+		rmr_emit_child(w, scratch[i]);
+	for (uint64_t i = 0; i < count && !w->failed; i++)
+		rmr_emit_child(w, elements[i]);
+	w->scratch_top -= fixed;
+}
+
 static bool names_are_wanted(const struct rmr_type_info *info)
 {
 	if (!info->exact)
@@ -613,8 +677,14 @@ void rmr_emit(struct rmr_heap_dump *w, uint64_t object, bool tracked)
 		f.flags |= RMR_OBJECT_UNTRACKED;
 	container_facts(w, info, object, &f);
 	name_facts(w, info, object, &f);
+	uint64_t count;
+	const uint64_t *elements =
+		info->kind == RMR_KIND_NDARRAY ? array_elements(w, object, &count) : NULL;
 	w->depth++;
-	emit_node(w, info, object, &f);
+	if (unlikely(elements))
+		emit_array(w, info, object, &f, elements, count);
+	else
+		emit_node(w, info, object, &f);
 	w->depth--;
 }
 

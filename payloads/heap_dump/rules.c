@@ -55,6 +55,8 @@ const struct rmr_rule rmr_rules[] = {
 	{"datetime.timezone", 6, 15, {F(16, 0), F(24, 0)}},
 	{"_io.BytesIO", 6, 11, {F(16, 0)}},
 	{"_io.StringIO", 6, 10, {F(88, 0)}},
+	// numpy/core/include/numpy/ndarraytypes.h, PyArrayObject_fields (1.x and 2.x).
+	{"numpy.ndarray", 6, 15, {F(48, "base"), F(56, "dtype")}},
 	// Generators before 3.11: the frame is an object of its own. After: frames.c.
 	{"generator", 6, 10, {F(16, "gi_frame"), F(32, "gi_code"), F(48, "__name__"),
 		F(56, "__qualname__")}},

@@ -368,6 +368,8 @@ static struct rmr_type_info *make(struct rmr_heap_dump *w, uint64_t type)
 		if (info->kind == RMR_KIND_OTHER &&
 			(is_c_type(w, base, "collections.deque") || is_c_type(w, base, "array.array")))
 			info->kind = RMR_KIND_VAR;
+		if (info->kind == RMR_KIND_OTHER && is_c_type(w, base, "numpy.ndarray"))
+			info->kind = RMR_KIND_NDARRAY;
 		if (info->kind == RMR_KIND_OTHER && (is_c_type(w, base, "datetime.datetime") ||
 						is_c_type(w, base, "datetime.time")))
 			info->kind = RMR_KIND_DATETIME;

@@ -51,6 +51,7 @@ enum rmr_kind {
 	RMR_KIND_DESCRIPTOR,
 	RMR_KIND_DATETIME,
 	RMR_KIND_RANGE,
+	RMR_KIND_NDARRAY,
 	RMR_KIND_VAR, /**< ob_size is the len: deque, array */
 };
 
