@@ -226,8 +226,8 @@ class Servers(Place):
     def uwsgi(self, *options):
         plugin, = glob.glob(apps().root + "/usr/lib/uwsgi/plugins/python3*_plugin.so")
         return self.serve("uwsgi " + " ".join(options), "/usr/bin/uwsgi-core",
-                          "--plugin", plugin[len(apps().root):], "--http-socket", "127.0.0.1:{port}", "--disable-logging", "--die-on-term",
-                          "--need-app", "--wsgi-file", apps().place(PLACES / "wsgi.py"), *options)
+                          "--plugin", plugin[len(apps().root):], "--http-socket", "127.0.0.1:{port}",
+                          "--disable-logging", "--die-on-term", "--need-app", "--wsgi-file", apps().place(PLACES / "wsgi.py"), *options)
 
     def test_uwsgi_with_threads(self):
         server = self.uwsgi("--master", "--enable-threads", "--threads", "2")
