@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -223,6 +224,34 @@ class Servers(Place):
         self.addCleanup(server.close)
         return server
 
+    def attach_under_load(self, server, clients=3):
+        """Attaches while requests are being answered: each of them is."""
+        answers, stop = [], threading.Event()
+
+        def ask():
+            while not stop.is_set():
+                try:
+                    answers.append(server.request("/"))
+                except (OSError, http.client.HTTPException) as error:
+                    answers.append(error)
+
+        before = support.Snapshot(server)
+        threads = [threading.Thread(target=ask) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(10):
+                self.assertEqual(self.good(support.remora("run", server, "-c", "print(6 * 7)")).out, "42\n")
+            self.good(support.remora("dump", server, "-o", "/dev/null"))
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        wrong = [answer for answer in answers if answer != (200, "hello")]
+        self.assertEqual(wrong[:5], [], "%d of %d answers" % (len(wrong), len(answers)))
+        self.assertGreater(len(answers), 10)
+        support.assert_unharmed(self, server, before)
+
     def uwsgi(self, *options):
         plugin, = glob.glob(apps().root + "/usr/lib/uwsgi/plugins/python3*_plugin.so")
         return self.serve("uwsgi " + " ".join(options), "/usr/bin/uwsgi-core",
@@ -231,7 +260,8 @@ class Servers(Place):
 
     def test_uwsgi_with_threads(self):
         server = self.uwsgi("--master", "--enable-threads", "--threads", "2")
-        self.attach(server, times=3)
+        self.attach(server)
+        self.attach_under_load(server)
         server.finish(self)
 
     def test_uwsgi_without_threads(self):
@@ -285,19 +315,22 @@ class Servers(Place):
         self.run_in(server, "--interpreter", "1", code=code, out="True\n")
         lines = self.dump(server)
         self.assertTrue(any(b'"start_response"' in line for line in lines), "the application is in the dump")
+        self.attach_under_load(server)
         server.finish(self)
 
     def test_gunicorn_worker(self):
         server = self.serve("gunicorn", "/usr/bin/gunicorn", "-w", "1", "-b", "127.0.0.1:{port}",
                             "--worker-tmp-dir", "/tmp", "wsgi:application")
         self.assertNotEqual(server.pid, server.process.pid)
-        self.attach(server, times=3)
+        self.attach(server)
+        self.attach_under_load(server, 1)
         server.finish(self)
 
     def test_uvicorn(self):
         server = self.serve("uvicorn", "/usr/bin/uvicorn", "--no-access-log", "--log-level", "critical",
                             "--port", "{port}", "asgi:application")
-        self.attach(server, times=3)
+        self.attach_under_load(server)
+        self.attach(server)
         server.finish(self, (0, -signal.SIGTERM))
 
     def test_celery_worker(self):
