@@ -107,19 +107,47 @@ static char *index_path(const char *path, bool cache, bool make)
 	return status < 0 ? NULL : name;
 }
 
+/*
+ * A file beside @path without a name, so that nothing is left of it if we are killed; where the
+ * file system has no such files, one with a name of its own.
+ */
 static int open_temporary(const char *path, char **name_ret)
 {
-	char *name;
+	_rmr_free_ char *folder = strdup(path);
+	char *name, *slash = folder ? strrchr(folder, '/') : NULL;
 
-	if (asprintf(&name, "%s.XXXXXX", path) < 0)
+	if (!folder || asprintf(&name, "%s.XXXXXX", path) < 0)
 		return -1;
-	int fd = mkostemp(name, O_CLOEXEC);
+	if (slash)
+		slash[slash == folder] = '\0';
+	int fd = open(slash ? folder : ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		fd = mkostemp(name, O_CLOEXEC);
 	if (fd < 0) {
 		free(name);
 		return -1;
 	}
 	*name_ret = name;
 	return fd;
+}
+
+/* Gives the file its name, in the place of what may be there. */
+static bool give_name(int fd, char *temporary, const char *path)
+{
+	char self[64];
+
+	if (strlen(temporary) > 6 && !strcmp(temporary + strlen(temporary) - 6, "XXXXXX")) {
+		/* It has none yet. rename() replaces what is there, linkat() does not. */
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+		snprintf(temporary + strlen(temporary) - 6, 7, "%06x", (unsigned)getpid() & 0xffffff);
+		unlink(temporary);
+		if (linkat(AT_FDCWD, self, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW))
+			return false;
+	}
+	if (!rename(temporary, path))
+		return true;
+	unlink(temporary);
+	return false;
 }
 
 void rmr_index_begin(struct rmr_index_writer *writer, const char *path)
@@ -191,7 +219,7 @@ void rmr_index_commit(struct rmr_index_writer *writer, struct rmr_heap *heap)
 		header.bytes[i] = heap->section_bytes[i];
 	header.checksum = rmr_index_checksum(&header);
 	if (pwrite(writer->fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
-		rename(writer->temporary, writer->path)) {
+		!give_name(writer->fd, writer->temporary, writer->path)) {
 		rmr_index_abandon(writer);
 		return;
 	}
@@ -339,7 +367,8 @@ void rmr_index_save_block(const struct rmr_heap *heap, const char *suffix, const
 	header_init(&header, heap);
 	header.checksum = rmr_index_checksum(&header);
 	if (!write_all(fd, (const char *)&header, sizeof(header), 0) ||
-		!write_all(fd, block, bytes, (off_t)page_size()) || rename(temporary, path)) {
+		!write_all(fd, block, bytes, (off_t)page_size()) ||
+		!give_name(fd, temporary, path)) {
 		rmr_log("%s could not be written: %s", path, strerror(errno));
 		unlink(temporary);
 	}

@@ -23,7 +23,8 @@ enum {
 	TOLD = 64,            /* candidates whose path is looked up */
 	LIMIT = 10,
 	DROP_PERCENT = 70,    /* what holds more of the whole than this is the better suspect */
-	SHARE_MIN = 100,      /* one dump: at least 1/100 of all bytes */
+	SHARE_MIN = 100,      /* one dump: at least 1/100 of all bytes, */
+	OWN_ITEMS_MIN = 100,  /* or so many of the program's own objects */
 	ITEM_WEIGHT = 64,     /* bytes that an item counts for, beyond what it holds */
 	LIBRARY_DIVISOR = 50, /* the standard library's own tables are hardly ever the leak */
 };
@@ -36,6 +37,7 @@ struct candidate {
 	unsigned type_percent;
 	uint64_t alike;    /* others with the same path but for indexes */
 	double score;
+	bool library;      /* it hangs on a module of Python's own library */
 	char *path, *general;
 };
 
@@ -293,10 +295,10 @@ static bool tell_path(struct leak_work *work, struct candidate *candidate)
 		return false;
 	}
 	const struct rmr_path *path = &paths->paths[0];
-	bool library = path->start == RMR_PATH_ROOT && path->count > 1 &&
+	candidate->library = path->start == RMR_PATH_ROOT && path->count > 1 &&
 		rmr_heap_builtin(work->heap, path->steps[1].id) == RMR_BUILTIN_MODULE &&
 		is_library(work, path->steps[1].id);
-	if (library)
+	if (candidate->library)
 		candidate->score /= LIBRARY_DIVISOR;
 	candidate->path = strdup(path->expression);
 	for (size_t i = 0; i < path->count; i++) {
@@ -402,11 +404,41 @@ static bool is_covered(const struct leak_work *work, struct candidate **chosen, 
 	return false;
 }
 
-static bool is_worth_telling(const struct leak_work *work, const struct candidate *candidate)
+/* True for classes of the program and what it installs, not of Python's own library. */
+static bool is_own_type(struct leak_work *work, uint32_t type)
 {
-	return work->comparable ? candidate->score >= ITEM_WEIGHT * GROWTH_MIN
-				: candidate->score * SHARE_MIN >= (double)work->total &&
-			candidate->retained * SHARE_MIN >= work->total;
+	const struct rmr_heap *heap = work->heap;
+	const char *module = type == RMR_NO_TYPE ? NULL : heap->types[type].module;
+
+	if (!module || heap->types[type].label == heap->types[type].name)
+		return false;
+	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+		if (rmr_heap_builtin(heap, id) != RMR_BUILTIN_MODULE)
+			continue;
+		_rmr_free_ char *name = rmr_heap_name(heap, id);
+		if (name && !strcmp(name, module))
+			return !is_library(work, id);
+	}
+	return false;
+}
+
+/* Many of the program's objects, or of callbacks, in one place are worth a look if small, too. */
+static bool is_own_crowd(struct leak_work *work, const struct candidate *candidate)
+{
+	if (candidate->items < OWN_ITEMS_MIN || candidate->type_percent < 90 ||
+		candidate->type == RMR_NO_TYPE || candidate->library)
+		return false;
+	return !strcmp(work->heap->types[candidate->type].label, "method") ||
+		is_own_type(work, candidate->type);
+}
+
+static bool is_worth_telling(struct leak_work *work, const struct candidate *candidate)
+{
+	if (work->comparable)
+		return candidate->score >= ITEM_WEIGHT * GROWTH_MIN;
+	return (candidate->score * SHARE_MIN >= (double)work->total &&
+		       candidate->retained * SHARE_MIN >= work->total) ||
+		is_own_crowd(work, candidate);
 }
 
 static bool tell(struct leak_work *work, size_t limit, struct rmr_leaks *leaks)

@@ -103,13 +103,13 @@ void rmr_text_char(struct rmr_text *text, uint32_t code)
 
 void rmr_text_bytes(struct rmr_text *text, uint64_t bytes)
 {
-	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 	double value = (double)bytes;
 	size_t unit = 0;
 
-	for (; value >= 999.5 && unit < 6; unit++)
-		value /= 1000;
-	rmr_text_format(text, !unit || value >= 99.95 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+	for (; value >= 1023.95 && unit < 6; unit++)
+		value /= 1024;
+	rmr_text_format(text, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
 char *rmr_text_take(struct rmr_text *text)
