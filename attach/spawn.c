@@ -150,13 +150,24 @@ static bool is_hopeless(struct search *search, const struct candidate *candidate
 	return trust && guess == RMR_UNWIND_UNSAFE;
 }
 
-/* Lets signals in that came while a thread was stopped. */
-static void admit_signals(const struct search *search)
+static bool is_waiting(const sigset_t *pending, int signal)
 {
-	sigset_t blocked;
+	struct sigaction action;
 
+	return sigismember(pending, signal) && sigaction(signal, NULL, &action) == 0 &&
+	       action.sa_handler != SIG_IGN;
+}
+
+/* Lets signals in that came while they were held off. True if one of them is to end the search. */
+static bool admit_signals(const struct search *search)
+{
+	sigset_t blocked, pending;
+
+	sigpending(&pending);
 	pthread_sigmask(SIG_SETMASK, &search->outside, &blocked);
 	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+	return (is_waiting(&pending, SIGINT) && !sigismember(&search->outside, SIGINT)) ||
+	       (is_waiting(&pending, SIGTERM) && !sigismember(&search->outside, SIGTERM));
 }
 
 /* True if the search is over: done, or failed for good. */
@@ -166,7 +177,6 @@ static bool try_thread(struct search *search, const struct candidate *candidate)
 	struct rmr_error *err = rmr_borrow_run(search->target, &search->code, &search->maps,
 					       search->unwind, candidate->tid, search->job, &ret);
 
-	admit_signals(search);
 	search->result.tries++;
 	if (ret.stop_ns > search->result.stop_ns)
 		search->result.stop_ns = ret.stop_ns;
@@ -243,6 +253,13 @@ static struct rmr_error *give_up(struct search *search)
 	return rmr_error_hint(err, "try again, or give it longer with --timeout");
 }
 
+static struct rmr_error *interrupted(const struct search *search)
+{
+	return rmr_error_create(RMR_E_INTERRUPTED, 0,
+				"interrupted while looking for a safe point in process %d",
+				(int)search->target->pid);
+}
+
 static struct rmr_error *search_threads(struct search *search)
 {
 	uint64_t deadline = rmr_log_now() + search->timeout_ms * 1000000ull;
@@ -260,11 +277,15 @@ static struct rmr_error *search_threads(struct search *search)
 				continue;
 			if (try_thread(search, &search->candidates[i]))
 				return search->err;
+			if (admit_signals(search))
+				return interrupted(search);
 			if (rmr_log_now() >= deadline)
 				break;
 		}
 		if (rmr_log_now() >= deadline)
 			return give_up(search);
+		if (admit_signals(search))
+			return interrupted(search);
 		pause_randomly(round);
 	}
 }

@@ -40,7 +40,8 @@ struct rmr_spawn_result {
  * runs its own code again (or is about to leave pthread_create); the new thread may not have
  * started yet. Errors: RMR_E_UNSAFE (no safe point in time; the message says what was in the way),
  * _GONE, _TARGET, _PERMISSION, _STATE, _TRACED (another tracer, or another remora).
- * Ctrl-C (SIGINT, SIGTERM) is held off while a thread is stopped. The first call takes the lock
+ * Ctrl-C (SIGINT, SIGTERM) is held off while a thread is stopped, and then ends the search with
+ * RMR_E_INTERRUPTED (or remora, if it has no handler). The first call takes the lock
  * against other remoras, until rmr_target_close().
  */
 struct rmr_error *rmr_spawn(struct rmr_target *target, const struct rmr_spawn_request *request,
