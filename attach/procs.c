@@ -156,13 +156,14 @@ static const char *short_reason(const struct rmr_error *err)
 	}
 }
 
-/* "process 12 runs Python 2.7.18" -> "2.7.18" */
+/* "process 12 runs Python 2.7.18" -> "2.7.18", "... runs PyPy 3.9" -> "pypy 3.9" */
 static void version_from_message(const char *message, char *version, size_t size)
 {
 	const char *python = strstr(message, " runs Python ");
+	const char *pypy = strstr(message, " runs PyPy ");
 
-	if (strstr(message, " runs PyPy"))
-		snprintf(version, size, "pypy");
+	if (pypy)
+		snprintf(version, size, "pypy %s", pypy + 11);
 	else if (python)
 		snprintf(version, size, "%.*s", (int)strcspn(python + 13, " "), python + 13);
 	else
@@ -178,7 +179,9 @@ static struct rmr_error *fill_refusal(struct rmr_proc *entry, struct rmr_error *
 	if (!reason && strstr(err->message, "without GIL"))
 		reason = "free-threaded";
 	if (!reason)
-		reason = entry->version[0] == '?' ? "unsupported" : "unsupported version";
+		reason = entry->version[0] == '?'   ? "unsupported"
+			 : entry->version[0] == 'p' ? "not CPython"
+						    : "unsupported version";
 	entry->refusal = strdup(reason);
 	bool nomem = !entry->refusal || err->code == RMR_E_NOMEM;
 	rmr_error_destroy(err);

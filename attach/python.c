@@ -228,11 +228,17 @@ static struct rmr_error *unsupported(const struct rmr_target *target, const char
 /* Why there is no interpreter: PyPy, 32 bits, or something that is not Python at all. */
 static struct rmr_error *explain_absence(const struct rmr_target *target)
 {
+	char text[32];
+
 	for (size_t i = 0; i < target->module_count; i++) {
 		const struct rmr_module *module = &target->modules[i];
 		const char *name = rmr_maps_basename(module->map);
-		if (has_prefix(name, "libpypy") || has_prefix(name, "pypy"))
-			return unsupported(target, "PyPy");
+		if (!has_prefix(name, "libpypy") && !has_prefix(name, "pypy"))
+			continue;
+		/* libpypy3.9-c.so */
+		const char *version = strstr(name, "pypy") + 4;
+		snprintf(text, sizeof(text), "PyPy %.*s", (int)strspn(version, "0123456789."), version);
+		return unsupported(target, text);
 	}
 	for (size_t i = 0; i < target->module_count; i++) {
 		const struct rmr_module *module = &target->modules[i];
