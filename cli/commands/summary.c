@@ -4,6 +4,7 @@
 #include "attach/cleanup.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/snapshot.h"
+#include "cli/view/number.h"
 
 enum {
 	ROWS = 20,
@@ -52,6 +53,40 @@ static void put_types(struct rmr_view *view, const struct rmr_heap *heap,
 	rmr_view_end_table(view, count - shown);
 }
 
+/** How complete the dump is: references found, of those that the reference counts tell of. */
+static void put_completeness(struct rmr_view *view, const struct rmr_heap *heap)
+{
+	struct rmr_completeness c;
+	struct rmr_line line = {0};
+
+	rmr_summary_completeness(heap, &c);
+	const struct {
+		const char *key;
+		uint64_t value;
+	} fields[] = {
+		{"references_counted", c.references_counted},
+		{"references_found", c.references_found},
+		{"held_by_c", c.held_by_c},
+		{"exceeded", c.exceeded},
+	};
+	for (unsigned i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		rmr_view_json_field(view, fields[i].key, RMR_KIND_COUNT);
+		rmr_view_put_uint(view, fields[i].value);
+	}
+	if (c.references_counted) {
+		rmr_number_add_share(&line, share(c.references_found, c.references_counted));
+		rmr_line_addf(&line, " of the counted references were found; C code holds ");
+		rmr_number_add_count(&line, c.held_by_c);
+		rmr_line_addf(&line, " objects; ");
+		rmr_number_add_count(&line, c.exceeded);
+		rmr_line_addf(&line, " have more references than are counted");
+		rmr_view_note(view, "%s", rmr_line_get(&line));
+	} else {
+		rmr_view_note(view, "The dump has no reference counts.");
+	}
+	rmr_line_deinit(&line);
+}
+
 struct rmr_error *rmr_command_summary(struct rmr_context *context, const struct rmr_call *call)
 {
 	const char *word = rmr_args_value(&call->args, "sort");
@@ -75,6 +110,8 @@ struct rmr_error *rmr_command_summary(struct rmr_context *context, const struct 
 	if (err)
 		return err;
 	rmr_snapshot_header(call->snapshot, view);
+	if (rmr_args_count(&call->args, "complete"))
+		put_completeness(view, heap);
 	rmr_view_note(view, "%s", "");
 	put_types(view, heap, rows, count, limit && limit < count ? limit : count,
 		dominators != NULL);

@@ -42,6 +42,7 @@ static const struct rmr_option summary_options[] = {
 	{.name = "sort",
 		.value = "bytes|count|largest|retained|name",
 		.help = "order of the types"},
+	{.name = "complete", .help = "tell how many of all references the dump has"},
 	{.name = "retained", .help = "compute retained bytes (takes a little on a large heap)"},
 	{0},
 };
