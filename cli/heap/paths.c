@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL_MAX = 100 };
+enum {
+	LABEL_MAX = 100,
+	RUN_MIN = 16,  /* so many steps of one name in a row are told by their number, */
+	RUN_SHOWN = 3, /* but for the first */
+};
 
 /* A way in: where the search backwards from the object met something that starts a path. */
 struct hit {
@@ -448,6 +452,17 @@ static void add_name(const char *name, struct rmr_text *text)
 	rmr_text_format(text, "%s%s", *name == '<' ? "." : "", name);
 }
 
+/* How many steps from step i on have its name: the nodes of a linked list. */
+static size_t count_run(const struct rmr_path *path, size_t i)
+{
+	size_t run = 1;
+
+	while (i + run < path->count && path->steps[i].name && path->steps[i + run].name &&
+		!strcmp(path->steps[i + run].name, path->steps[i].name))
+		run++;
+	return run;
+}
+
 static bool write_expression(const struct rmr_heap *heap, struct rmr_path *path)
 {
 	struct rmr_text text = {0};
@@ -464,9 +479,17 @@ static bool write_expression(const struct rmr_heap *heap, struct rmr_path *path)
 			is_attribute(path->steps[i + 1].name, &length)) {
 			rmr_text_format(&text, ".%.*s", (int)length, path->steps[i + 1].name + 2);
 			i++;
-		} else {
-			add_name(name, &text);
+			continue;
 		}
+		size_t run = count_run(path, i);
+		add_name(name, &text);
+		if (run < RUN_MIN)
+			continue;
+		for (size_t k = 1; k < RUN_SHOWN; k++)
+			add_name(name, &text);
+		rmr_text_format(&text, "<%zu more of %s>", run - RUN_SHOWN, name);
+		path->is_expression = false;
+		i += run - 1;
 	}
 	path->expression = rmr_text_take(&text);
 	return path->expression != NULL;
