@@ -60,15 +60,31 @@ static bool is_in(long number, const short *set, size_t count)
 #define IN(number, set) is_in(number, set, sizeof(set) / sizeof((set)[0]))
 
 /*
- * Calls that return EINTR after any stop, signal or not, and that have done nothing then: signal(7),
- * "Interruption of system calls and library functions by stop signals"; the socket calls only with
- * SO_RCVTIMEO or SO_SNDTIMEO.
+ * Calls that return EINTR after any stop, signal or not, and that have done nothing then:
+ * signal(7), "Interruption of system calls and library functions by stop signals"; the socket calls
+ * only with SO_RCVTIMEO or SO_SNDTIMEO.
  */
 static const short eintr_calls[] = {
-	SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_rt_sigtimedwait, SYS_semop,
-	SYS_semtimedop, SYS_io_getevents, SYS_io_pgetevents, SYS_read, SYS_write, SYS_readv,
-	SYS_writev, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg, SYS_accept,
-	SYS_accept4, SYS_connect,
+	SYS_epoll_wait,
+	SYS_epoll_pwait,
+	SYS_epoll_pwait2,
+	SYS_rt_sigtimedwait,
+	SYS_semop,
+	SYS_semtimedop,
+	SYS_io_getevents,
+	SYS_io_pgetevents,
+	SYS_read,
+	SYS_write,
+	SYS_readv,
+	SYS_writev,
+	SYS_recvfrom,
+	SYS_recvmsg,
+	SYS_recvmmsg,
+	SYS_sendto,
+	SYS_sendmsg,
+	SYS_accept,
+	SYS_accept4,
+	SYS_connect,
 };
 
 enum rmr_restart rmr_arch_restart(const struct rmr_regs *regs)
@@ -107,12 +123,37 @@ void rmr_arch_reissue(struct rmr_regs *regs)
 bool rmr_arch_is_forbidden(long number)
 {
 	static const short set[] = {
-		SYS_mmap, SYS_munmap, SYS_mprotect, SYS_brk, SYS_mremap, SYS_madvise, SYS_clone,
-		SYS_clone3, SYS_fork, SYS_vfork, SYS_execve, SYS_execveat, SYS_exit,
-		SYS_exit_group, SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setgroups,
-		SYS_setresuid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid, SYS_unshare, SYS_setns,
-		SYS_ptrace, SYS_rt_sigreturn, SYS_arch_prctl,
-		SYS_pkey_mprotect, SYS_remap_file_pages, SYS_process_madvise,
+		SYS_mmap,
+		SYS_munmap,
+		SYS_mprotect,
+		SYS_brk,
+		SYS_mremap,
+		SYS_madvise,
+		SYS_clone,
+		SYS_clone3,
+		SYS_fork,
+		SYS_vfork,
+		SYS_execve,
+		SYS_execveat,
+		SYS_exit,
+		SYS_exit_group,
+		SYS_setuid,
+		SYS_setgid,
+		SYS_setreuid,
+		SYS_setregid,
+		SYS_setgroups,
+		SYS_setresuid,
+		SYS_setresgid,
+		SYS_setfsuid,
+		SYS_setfsgid,
+		SYS_unshare,
+		SYS_setns,
+		SYS_ptrace,
+		SYS_rt_sigreturn,
+		SYS_arch_prctl,
+		SYS_pkey_mprotect,
+		SYS_remap_file_pages,
+		SYS_process_madvise,
 	};
 
 	return IN(number, set);
@@ -121,16 +162,60 @@ bool rmr_arch_is_forbidden(long number)
 bool rmr_arch_is_wait(long number)
 {
 	static const short set[] = {
-		SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv,
-		SYS_pwritev, SYS_preadv2, SYS_pwritev2, SYS_poll, SYS_ppoll, SYS_select,
-		SYS_pselect6, SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_accept,
-		SYS_accept4, SYS_connect, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto,
-		SYS_sendmsg, SYS_sendmmsg, SYS_sendfile, SYS_splice, SYS_nanosleep,
-		SYS_clock_nanosleep, SYS_pause, SYS_wait4, SYS_waitid, SYS_rt_sigtimedwait,
-		SYS_rt_sigsuspend, SYS_flock, SYS_fcntl, SYS_fsync, SYS_fdatasync, SYS_semop,
-		SYS_semtimedop, SYS_msgrcv, SYS_msgsnd, SYS_mq_timedreceive, SYS_mq_timedsend,
-		SYS_io_getevents, SYS_io_pgetevents, SYS_io_uring_enter, SYS_open, SYS_openat,
-		SYS_ioctl, SYS_msync, SYS_getrandom, SYS_sched_yield,
+		SYS_read,
+		SYS_write,
+		SYS_readv,
+		SYS_writev,
+		SYS_pread64,
+		SYS_pwrite64,
+		SYS_preadv,
+		SYS_pwritev,
+		SYS_preadv2,
+		SYS_pwritev2,
+		SYS_poll,
+		SYS_ppoll,
+		SYS_select,
+		SYS_pselect6,
+		SYS_epoll_wait,
+		SYS_epoll_pwait,
+		SYS_epoll_pwait2,
+		SYS_accept,
+		SYS_accept4,
+		SYS_connect,
+		SYS_recvfrom,
+		SYS_recvmsg,
+		SYS_recvmmsg,
+		SYS_sendto,
+		SYS_sendmsg,
+		SYS_sendmmsg,
+		SYS_sendfile,
+		SYS_splice,
+		SYS_nanosleep,
+		SYS_clock_nanosleep,
+		SYS_pause,
+		SYS_wait4,
+		SYS_waitid,
+		SYS_rt_sigtimedwait,
+		SYS_rt_sigsuspend,
+		SYS_flock,
+		SYS_fcntl,
+		SYS_fsync,
+		SYS_fdatasync,
+		SYS_semop,
+		SYS_semtimedop,
+		SYS_msgrcv,
+		SYS_msgsnd,
+		SYS_mq_timedreceive,
+		SYS_mq_timedsend,
+		SYS_io_getevents,
+		SYS_io_pgetevents,
+		SYS_io_uring_enter,
+		SYS_open,
+		SYS_openat,
+		SYS_ioctl,
+		SYS_msync,
+		SYS_getrandom,
+		SYS_sched_yield,
 		/* What a poll, a sleep or a timed futex becomes after a stop. */
 		SYS_restart_syscall,
 	};
@@ -147,8 +232,15 @@ bool rmr_arch_is_futex(long number)
 bool rmr_arch_is_stop_sensitive(long number)
 {
 	static const short set[] = {
-		SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_rt_sigtimedwait, SYS_semop,
-		SYS_semtimedop, SYS_io_getevents, SYS_io_pgetevents, SYS_io_uring_enter,
+		SYS_epoll_wait,
+		SYS_epoll_pwait,
+		SYS_epoll_pwait2,
+		SYS_rt_sigtimedwait,
+		SYS_semop,
+		SYS_semtimedop,
+		SYS_io_getevents,
+		SYS_io_pgetevents,
+		SYS_io_uring_enter,
 	};
 
 	return IN(number, set);
@@ -158,8 +250,23 @@ void rmr_arch_dwarf_regs(const struct rmr_regs *regs, uint64_t ret[RMR_ARCH_DWAR
 {
 	const struct user_regs_struct *r = &regs->raw;
 	const uint64_t values[RMR_ARCH_DWARF_REGS] = {
-		r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi, r->rbp, r->rsp, r->r8,
-		r->r9,	r->r10, r->r11, r->r12, r->r13, r->r14, r->r15, r->rip,
+		r->rax,
+		r->rdx,
+		r->rcx,
+		r->rbx,
+		r->rsi,
+		r->rdi,
+		r->rbp,
+		r->rsp,
+		r->r8,
+		r->r9,
+		r->r10,
+		r->r11,
+		r->r12,
+		r->r13,
+		r->r14,
+		r->r15,
+		r->rip,
 	};
 
 	memcpy(ret, values, sizeof(values));
@@ -189,7 +296,7 @@ void rmr_arch_call(struct rmr_regs *regs, rmr_addr_t pc, rmr_addr_t sp, uint64_t
 }
 
 void rmr_arch_prepare_syscall(struct rmr_regs *regs, rmr_addr_t gadget, rmr_addr_t sp, long number,
-			      const uint64_t args[6])
+	const uint64_t args[6])
 {
 	rmr_arch_jump(regs, gadget, sp);
 	regs->raw.rax = (unsigned long)number;
@@ -271,7 +378,7 @@ static size_t trim_xstate(const unsigned char *xstate, size_t size, uint64_t *fe
 		return size;
 	*features &= ~(uint64_t)AMX_FEATURES;
 	if (__get_cpuid_count(0xd, AMX_DATA, &eax, &ebx, &ecx, &edx) && ebx >= XSTATE_MIN &&
-	    ebx < size)
+		ebx < size)
 		return ebx;
 	return size;
 }
@@ -301,7 +408,7 @@ static void fill_context(struct signal_frame *frame, const struct user_regs_stru
 }
 
 bool rmr_arch_build_frame(struct rmr_frame *frame, const struct rmr_regs *regs, uint64_t mask,
-			  const void *xstate, size_t xstate_size, rmr_addr_t restorer)
+	const void *xstate, size_t xstate_size, rmr_addr_t restorer)
 {
 	uint64_t features;
 
@@ -368,7 +475,8 @@ static unsigned char *put(unsigned char *p, const void *bytes, size_t size)
 	memcpy(p, bytes, size);
 	return p + size;
 }
-#define PUT(p, ...) put(p, (const unsigned char[]){__VA_ARGS__}, sizeof((unsigned char[]){__VA_ARGS__}))
+#define PUT(p, ...)                                                                                \
+	put(p, (const unsigned char[]){__VA_ARGS__}, sizeof((unsigned char[]){__VA_ARGS__}))
 
 /* mov $value, %register; @p low is the register's number in the opcode. */
 static unsigned char *put_mov(unsigned char *p, unsigned low, uint64_t value)
@@ -392,7 +500,7 @@ static unsigned char *put_jump(unsigned char *p, rmr_addr_t function)
 }
 
 size_t rmr_arch_stub_create_thread(unsigned char *code, rmr_addr_t function, rmr_addr_t thread,
-				   rmr_addr_t entry, rmr_addr_t region)
+	rmr_addr_t entry, rmr_addr_t region)
 {
 	unsigned char *p = put_mov(code, RDI, thread);
 
@@ -404,8 +512,7 @@ size_t rmr_arch_stub_create_thread(unsigned char *code, rmr_addr_t function, rmr
 }
 
 size_t rmr_arch_stub_init_threads(unsigned char *code, rmr_addr_t ensure, rmr_addr_t init,
-				  rmr_addr_t release, rmr_addr_t munmap_function, rmr_addr_t region,
-				  uint64_t size)
+	rmr_addr_t release, rmr_addr_t munmap_function, rmr_addr_t region, uint64_t size)
 {
 	unsigned char *p = PUT(code, 0x53); /* push %rbx: aligns the stack too */
 

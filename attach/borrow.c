@@ -14,7 +14,7 @@
 
 enum {
 	STOP_US = 1000000,
-	CALL_US = 2000000,  /* for mmap: the kernel may have to wait for other threads' faults */
+	CALL_US = 2000000, /* for mmap: the kernel may have to wait for other threads' faults */
 	/*
 	 * How long a thread is followed through pthread_create. Being traced makes a thread that
 	 * must answer a setuid() loop slower; only one with a restart block gains by a long wait.
@@ -64,8 +64,8 @@ struct borrow {
 
 typedef ptrdiff_t (*find_fn)(const unsigned char *code, size_t size);
 
-static rmr_addr_t find_in(const struct rmr_target *target, find_fn find, rmr_addr_t start,
-			  rmr_addr_t end)
+static rmr_addr_t find_in(
+	const struct rmr_target *target, find_fn find, rmr_addr_t start, rmr_addr_t end)
 {
 	size_t size = (size_t)(end - start);
 	_rmr_free_ unsigned char *code = malloc(size);
@@ -93,7 +93,7 @@ static rmr_addr_t find_code(const struct rmr_target *target, find_fn find, const
 	for (size_t i = 0; i < target->maps.count; i++) {
 		map = &target->maps.maps[i];
 		if (!(map->flags & RMR_MAP_EXEC) || map->start < target->libc->start ||
-		    map->end > target->libc->end)
+			map->end > target->libc->end)
 			continue;
 		rmr_addr_t found = find_in(target, find, map->start, map->end);
 		if (found)
@@ -113,8 +113,8 @@ struct rmr_error *rmr_borrow_find_code(const struct rmr_target *target, struct r
 	ret->release = rmr_target_symbol(target, "PyGILState_Release");
 	if (!ret->syscall || !ret->restorer || !ret->pthread_create || !ret->munmap)
 		return rmr_error_create(RMR_E_UNSUPPORTED, 0,
-					"the C library of process %d is not one that remora knows",
-					(int)target->pid);
+			"the C library of process %d is not one that remora knows",
+			(int)target->pid);
 	return NULL;
 }
 
@@ -175,8 +175,8 @@ static struct rmr_error *check_seccomp(struct borrow *b, struct rmr_seccomp_limi
 	/* From glibc 2.34 on it is there. */
 	bool old_libc = rmr_target_module(b->target, b->code->pthread_create) != b->target->libc;
 
-	struct rmr_error *err = rmr_seccomp_check(b->target->pid, b->tracee.tid, b->seccomp,
-						  b->target->inner, old_libc, ret);
+	struct rmr_error *err = rmr_seccomp_check(
+		b->target->pid, b->tracee.tid, b->seccomp, b->target->inner, old_libc, ret);
 	if (ret->no_restart && b->restart == RMR_RESTART_BLOCK) {
 		/* Refused or not: the kernel would go on with the call by restart_syscall. */
 		rmr_arch_restart_anew(&b->saved);
@@ -234,8 +234,8 @@ static void return_exactly(struct borrow *b)
 	put_back(b);
 }
 
-static struct rmr_error *write_stack(struct borrow *b, rmr_addr_t address, const void *bytes,
-				     size_t size)
+static struct rmr_error *write_stack(
+	struct borrow *b, rmr_addr_t address, const void *bytes, size_t size)
 {
 	struct rmr_error *err = rmr_target_write(b->target, address, bytes, size);
 
@@ -260,11 +260,10 @@ static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *
 	err = rmr_tracee_get_xstate(&b->tracee, b->xstate, &b->xstate_size);
 	if (err)
 		return err;
-	if (!rmr_arch_build_frame(&b->frame, &resumed, b->mask, b->xstate, b->xstate_size,
-				  b->code->restorer))
+	if (!rmr_arch_build_frame(
+		    &b->frame, &resumed, b->mask, b->xstate, b->xstate_size, b->code->restorer))
 		return rmr_error_create(RMR_E_UNSUPPORTED, 0,
-					"this processor's vector state has an unknown size (%zu)",
-					b->xstate_size);
+			"this processor's vector state has an unknown size (%zu)", b->xstate_size);
 	if (!has_stack(maps, &b->frame, rmr_arch_sp(&b->saved)))
 		return unsafe(b, "short of stack");
 	b->changed = true;
@@ -282,15 +281,16 @@ static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *
 }
 
 /*
- * Where to map: below all that the kernel chooses by itself (it goes down from the top, and programs
- * without PIE begin at 4 MB), so that nobody else maps there meanwhile. 0 if there is no room.
+ * Where to map: below all that the kernel chooses by itself (it goes down from the top, and
+ * programs without PIE begin at 4 MB), so that nobody else maps there meanwhile. 0 if there is no
+ * room.
  */
 static rmr_addr_t choose_address(const struct rmr_maps *maps, size_t size)
 {
 	for (rmr_addr_t start = LOW_END - size; start >= LOW_START; start -= size) {
 		size_t i = 0;
 		while (i < maps->count &&
-		       (maps->maps[i].end <= start || maps->maps[i].start >= start + size))
+			(maps->maps[i].end <= start || maps->maps[i].start >= start + size))
 			i++;
 		if (i == maps->count)
 			return start;
@@ -305,13 +305,8 @@ static rmr_addr_t choose_address(const struct rmr_maps *maps, size_t size)
  */
 static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t address, rmr_addr_t *ret)
 {
-	const uint64_t args[6] = {address,
-				  b->job->region_size,
-				  PROT_READ | PROT_EXEC,
-				  MAP_PRIVATE | MAP_ANONYMOUS |
-					  (address ? MAP_FIXED_NOREPLACE : 0),
-				  (uint64_t)-1,
-				  0};
+	const uint64_t args[6] = {address, b->job->region_size, PROT_READ | PROT_EXEC,
+		MAP_PRIVATE | MAP_ANONYMOUS | (address ? MAP_FIXED_NOREPLACE : 0), (uint64_t)-1, 0};
 	rmr_addr_t sp = address ? b->frame.address - sizeof(address) : b->frame.address;
 	struct rmr_regs regs = b->saved;
 	struct rmr_error *err = NULL;
@@ -328,8 +323,8 @@ static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t address, rmr_add
 		err = rmr_tracee_get_regs(&b->tracee, &regs);
 	rmr_borrow_point(5);
 	if (!err && !rmr_arch_is_at(&regs, b->code->syscall, rmr_arch_nr_mmap()))
-		err = rmr_error_create(RMR_E_TARGET, 0, "thread %d does not call mmap",
-				       (int)b->tracee.tid);
+		err = rmr_error_create(
+			RMR_E_TARGET, 0, "thread %d does not call mmap", (int)b->tracee.tid);
 	if (!err)
 		err = rmr_tracee_next_syscall(&b->tracee, CALL_US);
 	if (!err)
@@ -340,8 +335,8 @@ static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t address, rmr_add
 	int64_t result = rmr_arch_result(&regs);
 	if (result < 0 && result > -4096)
 		return rmr_error_create(RMR_E_TARGET, (int)-result,
-					"process %d cannot map %zu bytes", (int)b->target->pid,
-					b->job->region_size);
+			"process %d cannot map %zu bytes", (int)b->target->pid,
+			b->job->region_size);
 	*ret = (rmr_addr_t)result;
 	return NULL;
 }
@@ -367,11 +362,11 @@ static struct rmr_error *write_region(struct borrow *b, rmr_addr_t region)
 	struct rmr_error *err = NULL;
 
 	if (job->init_threads)
-		stub_size = rmr_arch_stub_init_threads(stub, code->ensure, code->init, code->release,
-						       code->munmap, region, job->region_size);
+		stub_size = rmr_arch_stub_init_threads(stub, code->ensure, code->init,
+			code->release, code->munmap, region, job->region_size);
 	else
-		stub_size = rmr_arch_stub_create_thread(stub, code->pthread_create, b->frame.scratch,
-							region + job->entry_offset, region);
+		stub_size = rmr_arch_stub_create_thread(stub, code->pthread_create,
+			b->frame.scratch, region + job->entry_offset, region);
 	if (job->image_size)
 		err = rmr_target_write(b->target, region, job->image, job->image_size);
 	if (rmr_error_catch(&err, RMR_E_TARGET))
@@ -403,13 +398,13 @@ static void follow(struct borrow *b)
 		if (err)
 			break;
 		if (rmr_arch_syscall(&regs) == rmr_arch_nr_sigreturn() &&
-		    rmr_arch_sp(&regs) == b->frame.resume_sp) {
+			rmr_arch_sp(&regs) == b->frame.resume_sp) {
 			return_exactly(b);
 			return;
 		}
 		if (rmr_log_now() > deadline)
 			err = rmr_error_create(RMR_E_TIMEOUT, 0, "thread %d is slow to return",
-					       (int)b->tracee.tid);
+				(int)b->tracee.tid);
 	}
 	rmr_log("%s", err->message);
 	if (rmr_error_catch(&err, RMR_E_TIMEOUT) && !b->tracee.stopped)
@@ -418,8 +413,8 @@ static void follow(struct borrow *b)
 	rmr_tracee_detach(&b->tracee);
 }
 
-static struct rmr_error *run_job(struct borrow *b, const struct rmr_maps *maps,
-				 struct rmr_borrow_result *ret)
+static struct rmr_error *run_job(
+	struct borrow *b, const struct rmr_maps *maps, struct rmr_borrow_result *ret)
 {
 	rmr_addr_t region = 0;
 	struct rmr_regs regs = b->saved;
@@ -470,12 +465,12 @@ static struct rmr_error *check_image(const struct borrow *b)
 
 	if (rmr_target_read_some(b->target, b->code->syscall, &byte, sizeof(byte)) == sizeof(byte))
 		return NULL;
-	return rmr_error_create(RMR_E_TARGET, 0, "process %d has just become another program",
-				(int)b->target->pid);
+	return rmr_error_create(
+		RMR_E_TARGET, 0, "process %d has just become another program", (int)b->target->pid);
 }
 
 static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps *maps,
-					struct rmr_unwind *unwind, struct rmr_borrow_result *ret)
+	struct rmr_unwind *unwind, struct rmr_borrow_result *ret)
 {
 	struct rmr_error *err = check_image(b);
 
@@ -507,8 +502,8 @@ static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps 
 }
 
 struct rmr_error *rmr_borrow_run(struct rmr_target *target, const struct rmr_borrow_code *code,
-				 const struct rmr_maps *maps, struct rmr_unwind *unwind, pid_t tid,
-				 const struct rmr_borrow_job *job, struct rmr_borrow_result *ret)
+	const struct rmr_maps *maps, struct rmr_unwind *unwind, pid_t tid,
+	const struct rmr_borrow_job *job, struct rmr_borrow_result *ret)
 {
 	_rmr_free_ struct borrow *b = calloc(1, sizeof(*b));
 

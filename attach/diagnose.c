@@ -21,10 +21,10 @@ struct facts {
 	pid_t pid;
 	struct rmr_status target;
 	struct rmr_status self;
-	bool capable;	  /* remora has CAP_SYS_PTRACE, somewhere */
-	bool initial_ns;  /* remora is in the initial user namespace */
-	bool dumpable;	  /* false: the files in /proc/PID belong to root, not to its user */
-	long yama;	  /* ptrace_scope, or -1 without Yama */
+	bool capable;	 /* remora has CAP_SYS_PTRACE, somewhere */
+	bool initial_ns; /* remora is in the initial user namespace */
+	bool dumpable;	 /* false: the files in /proc/PID belong to root, not to its user */
+	long yama;	 /* ptrace_scope, or -1 without Yama */
 };
 
 struct rmr_error *rmr_diagnose_traced(const char *root, pid_t pid, pid_t tracer)
@@ -35,7 +35,7 @@ struct rmr_error *rmr_diagnose_traced(const char *root, pid_t pid, pid_t tracer)
 		strcpy(status.name, "not visible here");
 	struct rmr_error *err =
 		rmr_error_create(RMR_E_TRACED, 0, "process %d is already traced by process %d (%s)",
-				 (int)pid, (int)tracer, status.name);
+			(int)pid, (int)tracer, status.name);
 	return rmr_error_hint(err, "a process has one tracer at a time: end that one first");
 }
 
@@ -83,8 +83,8 @@ static bool is_same_user(const struct facts *facts)
 
 static struct rmr_error *refuse(const struct facts *facts, const char *why, const char *hint)
 {
-	struct rmr_error *err = rmr_error_create(RMR_E_PERMISSION, 0,
-						 "cannot attach to process %d: %s", (int)facts->pid, why);
+	struct rmr_error *err = rmr_error_create(
+		RMR_E_PERMISSION, 0, "cannot attach to process %d: %s", (int)facts->pid, why);
 
 	return rmr_error_hint(err, "%s", hint);
 }
@@ -95,22 +95,22 @@ static struct rmr_error *refuse_user(const struct facts *facts)
 	const struct passwd *user = getpwuid(facts->target.uid[1]);
 
 	snprintf(why, sizeof(why), "it runs as %s (uid %u), remora as uid %u",
-		 user ? user->pw_name : "another user", (unsigned)facts->target.uid[1],
-		 (unsigned)facts->self.uid[3]);
+		user ? user->pw_name : "another user", (unsigned)facts->target.uid[1],
+		(unsigned)facts->self.uid[3]);
 	return refuse(facts, why,
-		      facts->self.uid[1] == 0 ? "remora needs the capability CAP_SYS_PTRACE for that"
-					      : "run remora as that user, or as root");
+		facts->self.uid[1] == 0 ? "remora needs the capability CAP_SYS_PTRACE for that"
+					: "run remora as that user, or as root");
 }
 
 static struct rmr_error *refuse_yama(const struct facts *facts)
 {
 	char why[128];
 
-	snprintf(why, sizeof(why), "Yama forbids it (kernel.yama.ptrace_scope is %ld)", facts->yama);
+	snprintf(
+		why, sizeof(why), "Yama forbids it (kernel.yama.ptrace_scope is %ld)", facts->yama);
 	if (facts->yama >= 3)
 		return refuse(facts, why, "with the value 3 nobody may attach until the next boot");
-	return refuse(facts, why,
-		      "run remora as root, or: sudo sysctl kernel.yama.ptrace_scope=0");
+	return refuse(facts, why, "run remora as root, or: sudo sysctl kernel.yama.ptrace_scope=0");
 }
 
 static struct rmr_error *diagnose_incapable(const struct facts *facts)
@@ -119,23 +119,23 @@ static struct rmr_error *diagnose_incapable(const struct facts *facts)
 		return refuse_user(facts);
 	if (!facts->dumpable)
 		return refuse(facts,
-			      "it is not dumpable (a set-user-ID program, or PR_SET_DUMPABLE is 0)",
-			      "run remora as root");
+			"it is not dumpable (a set-user-ID program, or PR_SET_DUMPABLE is 0)",
+			"run remora as root");
 	if (facts->target.permitted & ~facts->self.permitted)
 		return refuse(facts, "it has capabilities that remora lacks",
-			      "give remora CAP_SYS_PTRACE (as root; docker: --cap-add SYS_PTRACE)");
+			"give remora CAP_SYS_PTRACE (as root; docker: --cap-add SYS_PTRACE)");
 	if (facts->yama > 0)
 		return refuse_yama(facts);
 	if (!facts->initial_ns)
 		return refuse(facts, "it is outside remora's user namespace, or not dumpable",
-			      "run remora outside the container, as root");
+			"run remora outside the container, as root");
 	return refuse(facts,
-		      "a security module refuses, it is not dumpable, or remora lacks CAP_SYS_PTRACE",
-		      "run remora as root with CAP_SYS_PTRACE; see dmesg for SELinux or AppArmor");
+		"a security module refuses, it is not dumpable, or remora lacks CAP_SYS_PTRACE",
+		"run remora as root with CAP_SYS_PTRACE; see dmesg for SELinux or AppArmor");
 }
 
-struct rmr_error *rmr_diagnose_attach(const char *root, pid_t pid, enum rmr_diagnose_step step,
-				      int errnum)
+struct rmr_error *rmr_diagnose_attach(
+	const char *root, pid_t pid, enum rmr_diagnose_step step, int errnum)
 {
 	struct facts facts;
 
@@ -147,16 +147,16 @@ struct rmr_error *rmr_diagnose_attach(const char *root, pid_t pid, enum rmr_diag
 		return rmr_error_create(RMR_E_OS, errnum, "cannot attach to process %d", (int)pid);
 	if (step == RMR_DIAGNOSE_TRACE && facts.self.seccomp)
 		return refuse(&facts, "a seccomp filter forbids ptrace to remora itself",
-			      "docker: --cap-add SYS_PTRACE or --security-opt seccomp=unconfined");
+			"docker: --cap-add SYS_PTRACE or --security-opt seccomp=unconfined");
 	if (facts.yama >= 3)
 		return refuse_yama(&facts);
 	if (!facts.capable)
 		return diagnose_incapable(&facts);
 	if (!facts.initial_ns)
 		return refuse(&facts, "it is outside remora's user namespace",
-			      "run remora outside the container, as root");
+			"run remora outside the container, as root");
 	return refuse(&facts, "a security module (SELinux, AppArmor) refuses",
-		      "dmesg or the audit log tell which rule; run remora in an unconfined domain");
+		"dmesg or the audit log tell which rule; run remora in an unconfined domain");
 }
 
 /* True if the file begins with @p text in some line. */
@@ -182,7 +182,8 @@ static bool is_frozen_by(const char *cgroups, const char *line)
 		return false;
 	int size = (int)strcspn(group + 1, "\n");
 	if (strncmp(controllers, ":freezer:", 9) == 0) {
-		snprintf(path, sizeof(path), "%s/freezer%.*s/freezer.state", cgroups, size, group + 1);
+		snprintf(path, sizeof(path), "%s/freezer%.*s/freezer.state", cgroups, size,
+			group + 1);
 		return has_line(path, "FROZEN") || has_line(path, "FREEZING");
 	}
 	if (strncmp(controllers, "::", 2) != 0)
@@ -203,10 +204,10 @@ struct rmr_error *rmr_diagnose_frozen(const char *root, const char *cgroups, pid
 		return &rmr_enomem;
 	for (const char *line = errnum ? "" : text; *line; line += *line == '\n') {
 		if (is_frozen_by(cgroups, line)) {
-			struct rmr_error *err =
-				rmr_error_create(RMR_E_STATE, 0, "process %d is frozen by its cgroup",
-						 (int)pid);
-			return rmr_error_hint(err, "thaw it first (docker unpause, systemctl thaw)");
+			struct rmr_error *err = rmr_error_create(
+				RMR_E_STATE, 0, "process %d is frozen by its cgroup", (int)pid);
+			return rmr_error_hint(
+				err, "thaw it first (docker unpause, systemctl thaw)");
 		}
 		line += strcspn(line, "\n");
 	}

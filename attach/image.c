@@ -27,7 +27,7 @@ struct rmr_image {
 	uint16_t *versions; /* as many as symbols, or NULL */
 	char *strings;	    /* NUL-terminated */
 	size_t strings_size;
-	uint32_t *hash;	    /* DT_GNU_HASH: bloom left out, then buckets and chains; or NULL */
+	uint32_t *hash; /* DT_GNU_HASH: bloom left out, then buckets and chains; or NULL */
 	uint32_t bucket_count;
 	uint32_t first_hashed;
 };
@@ -49,7 +49,8 @@ struct source {
 
 static struct rmr_error *malformed(const char *what)
 {
-	return rmr_error_create(RMR_E_TARGET, 0, "the ELF file in the target's memory has %s", what);
+	return rmr_error_create(
+		RMR_E_TARGET, 0, "the ELF file in the target's memory has %s", what);
 }
 
 static enum rmr_image_kind header_kind(const Elf64_Ehdr *header)
@@ -59,7 +60,7 @@ static enum rmr_image_kind header_kind(const Elf64_Ehdr *header)
 	if (header->e_ident[EI_CLASS] == ELFCLASS32)
 		return RMR_IMAGE_32;
 	if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
-	    header->e_machine != RMR_ARCH_ELF_MACHINE)
+		header->e_machine != RMR_ARCH_ELF_MACHINE)
 		return RMR_IMAGE_FOREIGN;
 	return RMR_IMAGE_NATIVE;
 }
@@ -84,20 +85,20 @@ static void *read_array(const struct source *source, rmr_addr_t address, size_t 
 	return array;
 }
 
-static struct rmr_error *read_headers(struct rmr_image *image, const struct source *source,
-				      rmr_addr_t base)
+static struct rmr_error *read_headers(
+	struct rmr_image *image, const struct source *source, rmr_addr_t base)
 {
 	Elf64_Ehdr *header = &image->header;
 
 	if (!source->read(source->context, base, header, sizeof(*header)) ||
-	    header_kind(header) != RMR_IMAGE_NATIVE)
+		header_kind(header) != RMR_IMAGE_NATIVE)
 		return malformed("no header of this machine");
 	if (header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phnum > MAX_PHDRS ||
-	    header->e_phnum == 0 || header->e_phoff > MAX_FILE)
+		header->e_phnum == 0 || header->e_phoff > MAX_FILE)
 		return malformed("a strange program header table");
 	image->phdr_count = header->e_phnum;
-	image->phdrs = read_array(source, base + header->e_phoff, image->phdr_count,
-				  sizeof(Elf64_Phdr));
+	image->phdrs =
+		read_array(source, base + header->e_phoff, image->phdr_count, sizeof(Elf64_Phdr));
 	if (!image->phdrs)
 		return malformed("an unreadable program header table");
 	for (size_t i = 0; i < image->phdr_count; i++) {
@@ -129,8 +130,8 @@ static rmr_addr_t rebase(const struct rmr_image *image, uint64_t pointer)
 	return pointer < image->bias ? pointer + image->bias : pointer;
 }
 
-static bool read_tables(const struct rmr_image *image, const struct source *source,
-			struct tables *ret)
+static bool read_tables(
+	const struct rmr_image *image, const struct source *source, struct tables *ret)
 {
 	const Elf64_Phdr *phdr = find_phdr(image, PT_DYNAMIC);
 
@@ -173,8 +174,8 @@ static bool read_tables(const struct rmr_image *image, const struct source *sour
 }
 
 /* The number of symbols is one more than the last index of the longest chain. */
-static bool count_by_gnu_hash(struct rmr_image *image, const struct source *source,
-			      rmr_addr_t chains)
+static bool count_by_gnu_hash(
+	struct rmr_image *image, const struct source *source, rmr_addr_t chains)
 {
 	uint32_t last = 0;
 
@@ -189,7 +190,7 @@ static bool count_by_gnu_hash(struct rmr_image *image, const struct source *sour
 	for (; last < MAX_SYMBOLS; last++) {
 		uint32_t value;
 		if (!source->read(source->context, chains + 4ull * (last - image->first_hashed),
-				  &value, sizeof(value)))
+			    &value, sizeof(value)))
 			return false;
 		if (value & 1)
 			break;
@@ -203,7 +204,7 @@ static bool read_gnu_hash(struct rmr_image *image, const struct source *source, 
 	uint32_t header[4]; /* buckets, first hashed symbol, bloom words, bloom shift */
 
 	if (!source->read(source->context, address, header, sizeof(header)) || header[0] == 0 ||
-	    header[0] > MAX_SYMBOLS || header[1] > MAX_SYMBOLS || header[2] > MAX_SYMBOLS)
+		header[0] > MAX_SYMBOLS || header[1] > MAX_SYMBOLS || header[2] > MAX_SYMBOLS)
 		return false;
 	image->bucket_count = header[0];
 	image->first_hashed = header[1];
@@ -220,8 +221,8 @@ static bool read_gnu_hash(struct rmr_image *image, const struct source *source, 
 	return source->read(source->context, chains, both + header[0], 4 * chain_count);
 }
 
-static struct rmr_error *read_symbols(struct rmr_image *image, const struct source *source,
-				      const struct tables *tables)
+static struct rmr_error *read_symbols(
+	struct rmr_image *image, const struct source *source, const struct tables *tables)
 {
 	uint32_t header[2]; /* buckets, symbols */
 
@@ -236,19 +237,20 @@ static struct rmr_error *read_symbols(struct rmr_image *image, const struct sour
 	if (image->symbol_count > MAX_SYMBOLS || tables->strings_size > MAX_STRINGS)
 		return malformed("an impossible number of symbols");
 	image->strings_size = (size_t)tables->strings_size;
-	image->symbols = read_array(source, tables->symbols, image->symbol_count, sizeof(Elf64_Sym));
+	image->symbols =
+		read_array(source, tables->symbols, image->symbol_count, sizeof(Elf64_Sym));
 	image->strings = read_array(source, tables->strings, image->strings_size, 1);
 	if (!image->symbols || !image->strings)
 		return malformed("an unreadable symbol table");
 	image->strings[image->strings_size] = '\0';
 	if (tables->versions)
-		image->versions = read_array(source, tables->versions, image->symbol_count,
-					     sizeof(uint16_t));
+		image->versions =
+			read_array(source, tables->versions, image->symbol_count, sizeof(uint16_t));
 	return NULL;
 }
 
-struct rmr_error *rmr_image_create(rmr_read_fn read, void *context, rmr_addr_t base,
-				   struct rmr_image **ret)
+struct rmr_error *rmr_image_create(
+	rmr_read_fn read, void *context, rmr_addr_t base, struct rmr_image **ret)
 {
 	struct source source = {read, context};
 	struct tables tables;
@@ -332,7 +334,7 @@ rmr_addr_t rmr_image_symbol(const struct rmr_image *image, const char *name, uin
 	const Elf64_Sym *found = NULL;
 
 	for (size_t i = next_match(image, name, 0); i < image->symbol_count;
-	     i = next_match(image, name, i + 1)) {
+		i = next_match(image, name, i + 1)) {
 		/* Bit 15 of a version marks one that is not the default. */
 		bool hidden = image->versions && (image->versions[i] & 0x8000);
 		if (!found || !hidden)
@@ -348,11 +350,10 @@ rmr_addr_t rmr_image_symbol(const struct rmr_image *image, const char *name, uin
 }
 
 void rmr_image_each_version(const struct rmr_image *image, const char *name,
-			    void (*visit)(void *context, rmr_addr_t address, uint64_t size),
-			    void *context)
+	void (*visit)(void *context, rmr_addr_t address, uint64_t size), void *context)
 {
 	for (size_t i = next_match(image, name, 0); i < image->symbol_count;
-	     i = next_match(image, name, i + 1))
+		i = next_match(image, name, i + 1))
 		visit(context, image->bias + image->symbols[i].st_value, image->symbols[i].st_size);
 }
 
@@ -366,7 +367,7 @@ bool rmr_image_bss(const struct rmr_image *image, rmr_addr_t *start_ret, rmr_add
 	for (size_t i = 0; i < image->phdr_count; i++) {
 		const Elf64_Phdr *phdr = &image->phdrs[i];
 		if (phdr->p_type != PT_LOAD || !(phdr->p_flags & PF_W) ||
-		    phdr->p_memsz <= phdr->p_filesz || phdr->p_memsz > MAX_FILE)
+			phdr->p_memsz <= phdr->p_filesz || phdr->p_memsz > MAX_FILE)
 			continue;
 		*start_ret = image->bias + phdr->p_vaddr + phdr->p_filesz;
 		*end_ret = image->bias + phdr->p_vaddr + phdr->p_memsz;
@@ -383,7 +384,7 @@ rmr_addr_t rmr_image_eh_frame_hdr(const struct rmr_image *image)
 }
 
 struct rmr_error *rmr_image_copy_file(const struct rmr_image *image, rmr_read_fn read,
-				      void *context, void **ret, size_t *size_ret)
+	void *context, void **ret, size_t *size_ret)
 {
 	uint64_t size = sizeof(Elf64_Ehdr);
 
@@ -402,8 +403,8 @@ struct rmr_error *rmr_image_copy_file(const struct rmr_image *image, rmr_read_fn
 	for (size_t i = 0; i < image->phdr_count; i++) {
 		const Elf64_Phdr *phdr = &image->phdrs[i];
 		if (phdr->p_type == PT_LOAD && phdr->p_filesz && (phdr->p_flags & PF_R) &&
-		    !read(context, image->bias + phdr->p_vaddr, copy + phdr->p_offset,
-			  phdr->p_filesz))
+			!read(context, image->bias + phdr->p_vaddr, copy + phdr->p_offset,
+				phdr->p_filesz))
 			return malformed("an unreadable segment");
 	}
 	/* Section headers are not loaded: without them libdw goes by the program headers. */

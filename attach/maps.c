@@ -74,10 +74,10 @@ static bool parse_line(char *line, struct rmr_map *map)
 	uint64_t major, minor;
 
 	if (!take_hex(&p, &map->start) || !take_char(&p, '-') || !take_hex(&p, &map->end) ||
-	    !take_char(&p, ' ') || !take_flags(&p, &map->flags) || !take_char(&p, ' ') ||
-	    !take_hex(&p, &map->offset) || !take_char(&p, ' ') || !take_hex(&p, &major) ||
-	    !take_char(&p, ':') || !take_hex(&p, &minor) || !take_char(&p, ' ') ||
-	    !take_decimal(&p, &map->inode))
+		!take_char(&p, ' ') || !take_flags(&p, &map->flags) || !take_char(&p, ' ') ||
+		!take_hex(&p, &map->offset) || !take_char(&p, ' ') || !take_hex(&p, &major) ||
+		!take_char(&p, ':') || !take_hex(&p, &minor) || !take_char(&p, ' ') ||
+		!take_decimal(&p, &map->inode))
 		return false;
 	if (major > UINT32_MAX || minor > UINT32_MAX || map->start >= map->end)
 		return false;
@@ -121,8 +121,8 @@ struct rmr_error *rmr_maps_init(struct rmr_maps *maps, const char *text, size_t 
 		*end = '\0';
 		struct rmr_map *map = &array[count];
 		if (!parse_line(line, map) || (count && map->start < map[-1].end))
-			return rmr_error_create(RMR_E_OS, 0, "line %zu of the maps file is malformed",
-						count + 1);
+			return rmr_error_create(
+				RMR_E_OS, 0, "line %zu of the maps file is malformed", count + 1);
 		count++;
 		line = end + 1;
 	}

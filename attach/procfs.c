@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int rmr_procfs_read(const char *root, pid_t pid, const char *name, char **text_ret,
-		    size_t *size_ret)
+int rmr_procfs_read(
+	const char *root, pid_t pid, const char *name, char **text_ret, size_t *size_ret)
 {
 	char path[RMR_PROCFS_PATH];
 
@@ -64,8 +64,8 @@ static int read_small(const char *path, char *buffer, size_t size)
 	return 0;
 }
 
-int rmr_procfs_read_task(const char *root, pid_t pid, pid_t tid, const char *name, char *buffer,
-			 size_t size)
+int rmr_procfs_read_task(
+	const char *root, pid_t pid, pid_t tid, const char *name, char *buffer, size_t size)
 {
 	char path[RMR_PROCFS_PATH];
 

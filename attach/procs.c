@@ -32,7 +32,8 @@ enum look {
 
 static bool is_name_end(char c)
 {
-	return c == '\0' || c == '\n' || c == ' ' || c == '-' || c == '.' || isdigit((unsigned char)c);
+	return c == '\0' || c == '\n' || c == ' ' || c == '-' || c == '.' ||
+	       isdigit((unsigned char)c);
 }
 
 /* "python3.11", "libpython3.8.so.1.0", "python", "pypy3", not "python-config.el" or "pythonista" */
@@ -197,7 +198,7 @@ static struct rmr_error *examine(struct rmr_proc *entry, enum look seen, bool *f
 	*found = true;
 	if (!err) {
 		snprintf(entry->version, sizeof(entry->version), "%s",
-			 rmr_target_python(target)->version);
+			rmr_target_python(target)->version);
 		rmr_target_close(target);
 		return NULL;
 	}

@@ -86,7 +86,7 @@ static bool parse_version(const char *text, char end, struct rmr_python *python)
 	if (*p == '+')
 		p++;
 	if (*p != end || major > 9 || minor > 99 || micro > 255 || serial > 15 ||
-	    size >= sizeof(python->version))
+		size >= sizeof(python->version))
 		return false;
 	memcpy(python->version, text, size);
 	python->version[size] = '\0';
@@ -102,9 +102,12 @@ static void format_version(struct rmr_python *python)
 
 	if (level != 0xf)
 		snprintf(suffix, sizeof(suffix), "%s%u",
-			 level == 0xa ? "a" : level == 0xb ? "b" : "rc", hex & 0xf);
-	snprintf(python->version, sizeof(python->version), "%u.%u.%u%s", hex >> 24, hex >> 16 & 0xff,
-		 hex >> 8 & 0xff, suffix);
+			level == 0xa   ? "a"
+			: level == 0xb ? "b"
+				       : "rc",
+			hex & 0xf);
+	snprintf(python->version, sizeof(python->version), "%u.%u.%u%s", hex >> 24,
+		hex >> 16 & 0xff, hex >> 8 & 0xff, suffix);
 }
 
 /*
@@ -112,8 +115,8 @@ static void format_version(struct rmr_python *python)
  * in a static array of 250 bytes, thus aligned to 32, filled when sys is made (Python/getversion.c,
  * 3.6 to 3.10).
  */
-static bool find_version_text(const struct rmr_target *target, const struct rmr_image *image,
-			      struct rmr_python *python)
+static bool find_version_text(
+	const struct rmr_target *target, const struct rmr_image *image, struct rmr_python *python)
 {
 	rmr_addr_t start, end;
 
@@ -126,7 +129,7 @@ static bool find_version_text(const struct rmr_target *target, const struct rmr_
 		return false;
 	for (size_t i = 0; i + 16 < size; i += 32) {
 		if ((bss[i] == '2' || bss[i] == '3') && bss[i + 1] == '.' &&
-		    parse_version(bss + i, ' ', python))
+			parse_version(bss + i, ' ', python))
 			return true;
 	}
 	return false;
@@ -134,9 +137,8 @@ static bool find_version_text(const struct rmr_target *target, const struct rmr_
 
 static struct rmr_error *not_running(const struct rmr_target *target)
 {
-	struct rmr_error *err =
-		rmr_error_create(RMR_E_NOT_PYTHON, 0,
-				 "the Python interpreter in process %d is not running", (int)target->pid);
+	struct rmr_error *err = rmr_error_create(RMR_E_NOT_PYTHON, 0,
+		"the Python interpreter in process %d is not running", (int)target->pid);
 
 	return rmr_error_hint(err, "it is starting up or shutting down: try again");
 }
@@ -151,19 +153,19 @@ struct debug_offsets {
 	uint64_t runtime_interpreters_head;
 };
 
-static struct rmr_error *check_running(const struct rmr_target *target,
-				       const struct debug_offsets *offsets)
+static struct rmr_error *check_running(
+	const struct rmr_target *target, const struct debug_offsets *offsets)
 {
 	uint64_t finalizing, head;
 	rmr_addr_t runtime = target->python.runtime;
 
 	if (offsets->runtime_finalizing > 65536 || offsets->runtime_interpreters_head > 65536)
 		return NULL;
-	struct rmr_error *err = rmr_target_read(target, runtime + offsets->runtime_finalizing,
-						&finalizing, sizeof(finalizing));
+	struct rmr_error *err = rmr_target_read(
+		target, runtime + offsets->runtime_finalizing, &finalizing, sizeof(finalizing));
 	if (!err)
-		err = rmr_target_read(target, runtime + offsets->runtime_interpreters_head, &head,
-				      sizeof(head));
+		err = rmr_target_read(
+			target, runtime + offsets->runtime_interpreters_head, &head, sizeof(head));
 	if (!err && (finalizing || !head))
 		err = not_running(target);
 	return err;
@@ -192,8 +194,7 @@ static struct rmr_error *find_version(struct rmr_target *target, const struct rm
 		return err;
 	if (memcmp(offsets.cookie, "xdebugpy", 8) != 0)
 		return rmr_error_create(RMR_E_UNSUPPORTED, 0,
-					"_PyRuntime of Python %s does not begin as it should",
-					python->version);
+			"_PyRuntime of Python %s does not begin as it should", python->version);
 	python->free_threaded = offsets.free_threaded != 0;
 	return check_running(target, &offsets);
 }
@@ -219,8 +220,8 @@ static bool is_gil_there(const struct rmr_target *target, const struct rmr_image
 
 static struct rmr_error *unsupported(const struct rmr_target *target, const char *what)
 {
-	struct rmr_error *err = rmr_error_create(RMR_E_UNSUPPORTED, 0, "process %d runs %s",
-						 (int)target->pid, what);
+	struct rmr_error *err = rmr_error_create(
+		RMR_E_UNSUPPORTED, 0, "process %d runs %s", (int)target->pid, what);
 
 	return rmr_error_hint(err, "%s", supported);
 }
@@ -237,7 +238,8 @@ static struct rmr_error *explain_absence(const struct rmr_target *target)
 			continue;
 		/* libpypy3.9-c.so */
 		const char *version = strstr(name, "pypy") + 4;
-		snprintf(text, sizeof(text), "PyPy %.*s", (int)strspn(version, "0123456789."), version);
+		snprintf(text, sizeof(text), "PyPy %.*s", (int)strspn(version, "0123456789."),
+			version);
 		return unsupported(target, text);
 	}
 	for (size_t i = 0; i < target->module_count; i++) {
@@ -296,7 +298,8 @@ struct rmr_error *rmr_python_find(struct rmr_target *target)
 	struct rmr_error *err = find_version(target, image);
 	if (err)
 		return err;
-	python->debug = has_symbol(image, "_Py_NegativeRefcount") || has_symbol(image, "_Py_RefTotal");
+	python->debug =
+		has_symbol(image, "_Py_NegativeRefcount") || has_symbol(image, "_Py_RefTotal");
 	if (python->hex >> 16 == 0x0306)
 		python->threads_initialized = is_gil_there(target, image);
 	return check_version(target);

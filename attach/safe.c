@@ -201,8 +201,9 @@ static const struct {
 };
 
 /*
- * Exported functions of CPython 3.6 to 3.15 that call Python code. (Debian's 3.14 has the evaluation
- * loop itself in many functions without a name.) The interpreter's signal handler calls none.
+ * Exported functions of CPython 3.6 to 3.15 that call Python code. (Debian's 3.14 has the
+ * evaluation loop itself in many functions without a name.) The interpreter's signal handler calls
+ * none.
  */
 static const char *const eval_functions[] = {
 	"_PyEval_EvalFrameDefault",
@@ -281,7 +282,8 @@ struct rmr_error *rmr_safe_create(struct rmr_target *target, struct rmr_safe **r
 	}
 	safe->adding = RMR_PLACE_EVAL;
 	for (size_t i = 0; i < EVAL_FUNCTIONS; i++)
-		rmr_image_each_version(target->interpreter->image, eval_functions[i], add_range, safe);
+		rmr_image_each_version(
+			target->interpreter->image, eval_functions[i], add_range, safe);
 	*ret = safe;
 	return NULL;
 }
@@ -299,7 +301,7 @@ static enum rmr_safe_place classify(const struct rmr_safe *safe, struct rmr_modu
 	const struct rmr_target *target = safe->target;
 
 	if (module == target->libc || module == target->libc_parts[0] ||
-	    module == target->libc_parts[1] || strcmp(module->map->path, "[vdso]") == 0)
+		module == target->libc_parts[1] || strcmp(module->map->path, "[vdso]") == 0)
 		return RMR_PLACE_LIBC;
 	const struct rmr_image *image = rmr_target_image(target, module);
 	if (!image)
@@ -321,10 +323,10 @@ enum rmr_safe_place rmr_safe_place(struct rmr_safe *safe, rmr_addr_t pc)
 	if (*kind < 0)
 		*kind = (signed char)classify(safe, module);
 	if (*kind != RMR_PLACE_LIBC && module != safe->target->interpreter)
-		return (enum rmr_safe_place)*kind;
+		return (enum rmr_safe_place) * kind;
 	for (size_t i = 0; i < safe->range_count; i++) {
 		if (pc >= safe->ranges[i].start && pc < safe->ranges[i].end)
 			return safe->ranges[i].place;
 	}
-	return (enum rmr_safe_place)*kind;
+	return (enum rmr_safe_place) * kind;
 }

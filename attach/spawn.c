@@ -16,8 +16,8 @@
 
 enum {
 	DEFAULT_TIMEOUT_MS = 5000,
-	LOOK_AT = 64,	    /* threads looked at before each round */
-	MAX_STUCK = 16,	    /* threads that did not stop; each costs a second */
+	LOOK_AT = 64,	/* threads looked at before each round */
+	MAX_STUCK = 16, /* threads that did not stop; each costs a second */
 	RESCUE_US = 500000,
 	RESCUE_REACH = 64 * 1024, /* how far below the frame pthread_create's stack may reach */
 	INIT_WAIT_MS = 2000,
@@ -77,9 +77,9 @@ static void look(const struct rmr_target *target, pid_t tid, struct candidate *r
 
 	*ret = (struct candidate){.tid = tid, .syscall = -1};
 	if (!rmr_procfs_read_task("/proc", target->pid, tid, "syscall", text, sizeof(text)) &&
-	    sscanf(text, "%ld %lx %lx %lx %lx %lx %lx %lx %lx", &number, &args[0], &args[1],
-		   &args[2], &args[3], &args[4], &args[5], &sp, &pc) == 9 &&
-	    number >= 0) {
+		sscanf(text, "%ld %lx %lx %lx %lx %lx %lx %lx %lx", &number, &args[0], &args[1],
+			&args[2], &args[3], &args[4], &args[5], &sp, &pc) == 9 &&
+		number >= 0) {
 		ret->blocked = true;
 		ret->syscall = number;
 		ret->sp = sp;
@@ -114,8 +114,8 @@ static struct rmr_error *list_candidates(struct search *search, unsigned round)
 	if (errnum == ENOMEM)
 		return &rmr_enomem;
 	if (errnum || count == 0)
-		return rmr_error_create(RMR_E_GONE, 0, "process %d has exited",
-					(int)search->target->pid);
+		return rmr_error_create(
+			RMR_E_GONE, 0, "process %d has exited", (int)search->target->pid);
 	search->count = 0;
 	for (size_t i = 0; i < count && search->count < LOOK_AT; i++) {
 		pid_t tid = tids[(i + (size_t)round * LOOK_AT) % count];
@@ -136,8 +136,8 @@ static bool is_hopeless(struct search *search, const struct candidate *candidate
 	char text[512];
 	const char *state;
 
-	if (rmr_procfs_read_task("/proc", search->target->pid, candidate->tid, "stat", text,
-				 sizeof(text)))
+	if (rmr_procfs_read_task(
+		    "/proc", search->target->pid, candidate->tid, "stat", text, sizeof(text)))
 		return true;
 	state = strrchr(text, ')');
 	if (!state || state[1] != ' ' || strchr("DZXTt", state[2]))
@@ -145,8 +145,8 @@ static bool is_hopeless(struct search *search, const struct candidate *candidate
 	if (!candidate->blocked)
 		return false;
 	/* It also loads what the real walk needs, while nothing is stopped. */
-	enum rmr_unwind_verdict guess = rmr_unwind_warm(search->unwind, candidate->pc, candidate->sp,
-							candidate->syscall);
+	enum rmr_unwind_verdict guess =
+		rmr_unwind_warm(search->unwind, candidate->pc, candidate->sp, candidate->syscall);
 	return trust && guess == RMR_UNWIND_UNSAFE;
 }
 
@@ -175,7 +175,7 @@ static bool try_thread(struct search *search, const struct candidate *candidate)
 {
 	struct rmr_borrow_result ret;
 	struct rmr_error *err = rmr_borrow_run(search->target, &search->code, &search->maps,
-					       search->unwind, candidate->tid, search->job, &ret);
+		search->unwind, candidate->tid, search->job, &ret);
 
 	search->result.tries++;
 	if (ret.stop_ns > search->result.stop_ns)
@@ -229,8 +229,8 @@ static struct rmr_error *read_maps(struct search *search)
 	if (errnum == ENOMEM)
 		return &rmr_enomem;
 	if (errnum)
-		return rmr_error_create(RMR_E_GONE, 0, "process %d has exited",
-					(int)search->target->pid);
+		return rmr_error_create(
+			RMR_E_GONE, 0, "process %d has exited", (int)search->target->pid);
 	rmr_maps_deinit(&search->maps);
 	return rmr_maps_init(&search->maps, text, size);
 }
@@ -241,23 +241,23 @@ static struct rmr_error *give_up(struct search *search)
 
 	search->reason = NULL;
 	if (err && err->code == RMR_E_STATE)
-		return rmr_error_hint(err, "continue it with: kill -CONT %d",
-				      (int)search->target->pid);
+		return rmr_error_hint(
+			err, "continue it with: kill -CONT %d", (int)search->target->pid);
 	if (!err) {
 		err = rmr_error_create(RMR_E_UNSAFE, 0, "every thread sleeps uninterruptibly");
 	} else {
 		err->code = RMR_E_UNSAFE;
 	}
 	err = rmr_error_context(err, "no safe point in process %d within %u ms, %u stops",
-				(int)search->target->pid, search->timeout_ms, search->result.tries);
+		(int)search->target->pid, search->timeout_ms, search->result.tries);
 	return rmr_error_hint(err, "try again, or give it longer with --timeout");
 }
 
 static struct rmr_error *interrupted(const struct search *search)
 {
 	return rmr_error_create(RMR_E_INTERRUPTED, 0,
-				"interrupted while looking for a safe point in process %d",
-				(int)search->target->pid);
+		"interrupted while looking for a safe point in process %d",
+		(int)search->target->pid);
 }
 
 static struct rmr_error *search_threads(struct search *search)
@@ -305,8 +305,8 @@ static void *run_search(void *arg)
 static struct rmr_error *run_as_tracer(void *(*function)(void *), void *arg, sigset_t *outside)
 {
 	/* SIGCHLD tells of stops; the others end or stop remora, or run its handlers. */
-	static const int held[] = {SIGCHLD, SIGINT,  SIGTERM, SIGHUP,
-				   SIGQUIT, SIGTSTP, SIGPIPE, SIGALRM};
+	static const int held[] = {
+		SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE, SIGALRM};
 	pthread_t thread;
 	sigset_t set;
 
@@ -324,7 +324,7 @@ static struct rmr_error *run_as_tracer(void *(*function)(void *), void *arg, sig
 }
 
 static struct rmr_error *borrow_any(struct rmr_target *target, const struct rmr_borrow_job *job,
-				    unsigned timeout_ms, struct rmr_spawn_result *ret)
+	unsigned timeout_ms, struct rmr_spawn_result *ret)
 {
 	_rmr_free_ struct search *search = calloc(1, sizeof(*search));
 
@@ -354,7 +354,7 @@ static struct rmr_error *borrow_any(struct rmr_target *target, const struct rmr_
 }
 
 struct rmr_error *rmr_spawn(struct rmr_target *target, const struct rmr_spawn_request *request,
-			    struct rmr_spawn_result *ret)
+	struct rmr_spawn_result *ret)
 {
 	const struct rmr_borrow_job job = {
 		.image = request->image,
@@ -401,7 +401,8 @@ static void *run_rescue(void *arg)
 	struct rescue *rescue = arg;
 	struct rmr_tracee tracee;
 
-	rescue->err = rmr_tracee_stop(&tracee, rescue->target->pid, rescue->spawned->victim, RESCUE_US);
+	rescue->err =
+		rmr_tracee_stop(&tracee, rescue->target->pid, rescue->spawned->victim, RESCUE_US);
 	if (!rescue->err) {
 		rescue->err = rescue_stopped(rescue, &tracee);
 		rmr_tracee_detach(&tracee);
@@ -409,8 +410,8 @@ static void *run_rescue(void *arg)
 	return NULL;
 }
 
-struct rmr_error *rmr_spawn_rescue(struct rmr_target *target, const struct rmr_spawn_result *spawned,
-				   bool *rescued)
+struct rmr_error *rmr_spawn_rescue(
+	struct rmr_target *target, const struct rmr_spawn_result *spawned, bool *rescued)
 {
 	struct rescue rescue = {.target = target, .spawned = spawned};
 	struct rmr_error *err = run_as_tracer(run_rescue, &rescue, &rescue.outside);
@@ -440,8 +441,8 @@ struct rmr_error *rmr_spawn_init_threads(struct rmr_target *target, unsigned tim
 	for (int waited = 0; rmr_target_reader(target, result.region, &byte, 1); waited++) {
 		if (waited == INIT_WAIT_MS)
 			return rmr_error_create(RMR_E_TIMEOUT, 0,
-						"the main thread of process %d did not start the GIL",
-						(int)target->pid);
+				"the main thread of process %d did not start the GIL",
+				(int)target->pid);
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 		err = rmr_target_check(target);
 		if (err)

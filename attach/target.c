@@ -33,23 +33,23 @@ static struct rmr_error *check_status(const struct rmr_status *status, pid_t pid
 	struct rmr_error *err;
 
 	if (status->tgid && status->tgid != pid) {
-		err = rmr_error_create(RMR_E_GONE, 0, "%d is a thread of process %d", (int)pid,
-				       (int)status->tgid);
+		err = rmr_error_create(
+			RMR_E_GONE, 0, "%d is a thread of process %d", (int)pid, (int)status->tgid);
 		return rmr_error_hint(err, "use %d", (int)status->tgid);
 	}
 	if (status->state == 'Z' || status->state == 'X')
-		return rmr_error_create(RMR_E_STATE, 0, "process %d (%s) has exited: it is a zombie",
-					(int)pid, status->name);
+		return rmr_error_create(RMR_E_STATE, 0,
+			"process %d (%s) has exited: it is a zombie", (int)pid, status->name);
 	if (status->tracer)
 		return rmr_diagnose_traced(proc, pid, status->tracer);
 	if (status->state == 'T' || status->state == 't') {
-		err = rmr_error_create(RMR_E_STATE, 0, "process %d (%s) is stopped", (int)pid,
-				       status->name);
+		err = rmr_error_create(
+			RMR_E_STATE, 0, "process %d (%s) is stopped", (int)pid, status->name);
 		return rmr_error_hint(err, "continue it with: kill -CONT %d", (int)pid);
 	}
 	if (!status->has_memory)
 		return rmr_error_create(RMR_E_NOT_PYTHON, 0, "process %d (%s) is a kernel thread",
-					(int)pid, status->name);
+			(int)pid, status->name);
 	return NULL;
 }
 
@@ -74,7 +74,7 @@ static struct rmr_error *list_modules(struct rmr_target *target)
 		bool vdso = strcmp(map->path, "[vdso]") == 0;
 		bool known = module && map->inode && is_same_file(module->map, map);
 		if (vdso || (map->inode && map->offset == 0 && (map->flags & RMR_MAP_READ) &&
-			     !(known && (map->flags & RMR_MAP_WRITE)))) {
+				    !(known && (map->flags & RMR_MAP_WRITE)))) {
 			module = &target->modules[target->module_count++];
 			module->start = map->start;
 			module->map = map;
@@ -91,8 +91,8 @@ const struct rmr_image *rmr_target_image(const struct rmr_target *target, struct
 {
 	if (module->image || module->unreadable)
 		return module->image;
-	struct rmr_error *err = rmr_image_create(rmr_target_reader, (void *)target, module->start,
-						 &module->image);
+	struct rmr_error *err =
+		rmr_image_create(rmr_target_reader, (void *)target, module->start, &module->image);
 	if (err) {
 		module->unreadable = true;
 		rmr_error_destroy(err);
@@ -142,11 +142,11 @@ static struct rmr_error *find_libc(struct rmr_target *target)
 			target->libc_parts[1] = module;
 	}
 	if (rmr_target_libc_symbol(target, "__libc_start_main", NULL) &&
-	    rmr_target_libc_symbol(target, "pthread_create", NULL))
+		rmr_target_libc_symbol(target, "pthread_create", NULL))
 		return NULL;
 	err = rmr_error_create(RMR_E_UNSUPPORTED, 0, "process %d %s", (int)target->pid,
-			       musl ? "runs on musl, not on the GNU C library"
-				    : "has no GNU C library with threads (static, or not glibc)");
+		musl ? "runs on musl, not on the GNU C library"
+		     : "has no GNU C library with threads (static, or not glibc)");
 	return rmr_error_hint(err, "remora needs a dynamically linked glibc in the target");
 }
 
@@ -174,11 +174,12 @@ static struct rmr_error *open_pidfd(struct rmr_target *target)
 	if (target->pidfd >= 0)
 		return NULL;
 	if (errno == ENOSYS)
-		return rmr_error_hint(rmr_error_create(RMR_E_UNSUPPORTED, 0,
-						       "this kernel has no pidfd_open"),
-				      "remora needs Linux 5.6 or newer");
+		return rmr_error_hint(
+			rmr_error_create(RMR_E_UNSUPPORTED, 0, "this kernel has no pidfd_open"),
+			"remora needs Linux 5.6 or newer");
 	if (errno != ESRCH && errno != EINVAL && errno != ENOENT)
-		return rmr_error_create(RMR_E_OS, errno, "cannot open process %d", (int)target->pid);
+		return rmr_error_create(
+			RMR_E_OS, errno, "cannot open process %d", (int)target->pid);
 	/* A thread's id is EINVAL or ENOENT. */
 	struct rmr_status status;
 	if (!rmr_status_read(proc, target->pid, &status)) {
@@ -276,11 +277,11 @@ const struct rmr_python *rmr_target_python(const struct rmr_target *target)
 	return &target->python;
 }
 
-rmr_addr_t rmr_target_libc_symbol(const struct rmr_target *target, const char *name,
-				  uint64_t *size_ret)
+rmr_addr_t rmr_target_libc_symbol(
+	const struct rmr_target *target, const char *name, uint64_t *size_ret)
 {
-	struct rmr_module *const modules[] = {target->libc, target->libc_parts[0],
-					      target->libc_parts[1]};
+	struct rmr_module *const modules[] = {
+		target->libc, target->libc_parts[0], target->libc_parts[1]};
 
 	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
 		const struct rmr_image *image =
@@ -299,14 +300,14 @@ rmr_addr_t rmr_target_symbol(const struct rmr_target *target, const char *name)
 	return rmr_target_libc_symbol(target, name, NULL);
 }
 
-size_t rmr_target_read_some(const struct rmr_target *target, rmr_addr_t address, void *buffer,
-			    size_t size)
+size_t rmr_target_read_some(
+	const struct rmr_target *target, rmr_addr_t address, void *buffer, size_t size)
 {
 	size_t done = 0;
 
 	while (done < size && address + done <= INT64_MAX) {
 		ssize_t n = pread(target->memory, (char *)buffer + done, size - done,
-				  (off_t)(address + done));
+			(off_t)(address + done));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -321,26 +322,26 @@ bool rmr_target_reader(void *context, rmr_addr_t address, void *buffer, size_t s
 	return rmr_target_read_some(context, address, buffer, size) == size;
 }
 
-struct rmr_error *rmr_target_read(const struct rmr_target *target, rmr_addr_t address, void *buffer,
-				  size_t size)
+struct rmr_error *rmr_target_read(
+	const struct rmr_target *target, rmr_addr_t address, void *buffer, size_t size)
 {
 	if (rmr_target_read_some(target, address, buffer, size) == size)
 		return NULL;
 	struct rmr_error *err = rmr_target_check(target);
 	return err ? err
 		   : rmr_error_create(RMR_E_TARGET, 0,
-				      "cannot read %zu bytes at 0x%" PRIx64 " of process %d", size,
-				      address, (int)target->pid);
+			     "cannot read %zu bytes at 0x%" PRIx64 " of process %d", size, address,
+			     (int)target->pid);
 }
 
-struct rmr_error *rmr_target_write(const struct rmr_target *target, rmr_addr_t address,
-				   const void *bytes, size_t size)
+struct rmr_error *rmr_target_write(
+	const struct rmr_target *target, rmr_addr_t address, const void *bytes, size_t size)
 {
 	size_t done = 0;
 
 	while (done < size && address + done <= INT64_MAX) {
 		ssize_t n = pwrite(target->memory, (const char *)bytes + done, size - done,
-				   (off_t)(address + done));
+			(off_t)(address + done));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -352,8 +353,8 @@ struct rmr_error *rmr_target_write(const struct rmr_target *target, rmr_addr_t a
 	struct rmr_error *err = rmr_target_check(target);
 	return err ? err
 		   : rmr_error_create(RMR_E_TARGET, 0,
-				      "cannot write %zu bytes at 0x%" PRIx64 " of process %d", size,
-				      address, (int)target->pid);
+			     "cannot write %zu bytes at 0x%" PRIx64 " of process %d", size, address,
+			     (int)target->pid);
 }
 
 struct rmr_error *rmr_target_check(const struct rmr_target *target)
@@ -384,7 +385,7 @@ bool rmr_target_has_thread(const struct rmr_target *target, pid_t inner)
 		return false;
 	for (size_t i = count; i-- > 0;) {
 		if (!rmr_status_read_task(proc, target->pid, tids[i], &status) &&
-		    status.inner == inner)
+			status.inner == inner)
 			return true;
 	}
 	return false;
@@ -427,8 +428,9 @@ struct rmr_error *rmr_target_outer_pid(const struct rmr_target *target, pid_t in
 	}
 	closedir(dir);
 	if (!found)
-		return rmr_error_create(RMR_E_GONE, 0, "no process %d in the PID namespace of process %d",
-					(int)inner, (int)target->pid);
+		return rmr_error_create(RMR_E_GONE, 0,
+			"no process %d in the PID namespace of process %d", (int)inner,
+			(int)target->pid);
 	*ret = found;
 	return NULL;
 }
@@ -449,7 +451,7 @@ int rmr_target_open_file(const struct rmr_target *target, const struct rmr_modul
 	if (!map->inode)
 		return -1;
 	snprintf(path, sizeof(path), "%s/%d/map_files/%" PRIx64 "-%" PRIx64, proc, (int)target->pid,
-		 map->start, map->end);
+		map->start, map->end);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
@@ -478,7 +480,7 @@ static pid_t find_holder(int fd)
 		return 0;
 	}
 	snprintf(want, sizeof(want), " %02x:%02x:%llu ", major(st.st_dev), minor(st.st_dev),
-		 (unsigned long long)st.st_ino);
+		(unsigned long long)st.st_ino);
 	while (!holder && fgets(line, sizeof(line), file)) {
 		int pid;
 		if (strstr(line, want) && sscanf(line, "%*s FLOCK %*s %*s %d", &pid) == 1)
@@ -502,14 +504,14 @@ struct rmr_error *rmr_target_lock(struct rmr_target *target)
 		return NULL;
 	}
 	if (errno != EWOULDBLOCK)
-		return rmr_error_create(RMR_E_OS, errno, "cannot lock process %d", (int)target->pid);
+		return rmr_error_create(
+			RMR_E_OS, errno, "cannot lock process %d", (int)target->pid);
 	pid_t holder = find_holder(target->memory);
 	struct rmr_error *err =
 		holder > 0 ? rmr_error_create(RMR_E_TRACED, 0,
-					      "another remora (process %d) is attached to process %d",
-					      (int)holder, (int)target->pid)
+				     "another remora (process %d) is attached to process %d",
+				     (int)holder, (int)target->pid)
 			   : rmr_error_create(RMR_E_TRACED, 0,
-					      "another remora is attached to process %d",
-					      (int)target->pid);
+				     "another remora is attached to process %d", (int)target->pid);
 	return rmr_error_hint(err, "one at a time: end that one first");
 }

@@ -13,8 +13,8 @@
 #include <time.h>
 
 enum {
-	SPIN_US = 60,	  /* a stop usually takes less, and sleeping would double it */
-	PAUSE_NS = 1000000, /* where SIGCHLD is ignored, nothing wakes us */
+	SPIN_US = 60,		       /* a stop usually takes less, and sleeping would double it */
+	PAUSE_NS = 1000000,	       /* where SIGCHLD is ignored, nothing wakes us */
 	SYSCALL_STOP = SIGTRAP | 0x80, /* with PTRACE_O_TRACESYSGOOD */
 };
 
@@ -34,8 +34,8 @@ static struct rmr_error *failed(const struct rmr_tracee *tracee, const char *wha
 }
 
 /* RMR_E_TIMEOUT, RMR_E_GONE, or the next stop; *signal is the signal of a STOP_SIGNAL. */
-static struct rmr_error *wait_stop(struct rmr_tracee *tracee, uint64_t deadline,
-				   enum stop_kind *kind, int *signal)
+static struct rmr_error *wait_stop(
+	struct rmr_tracee *tracee, uint64_t deadline, enum stop_kind *kind, int *signal)
 {
 	uint64_t start = rmr_log_now();
 	sigset_t sigchld;
@@ -51,8 +51,8 @@ static struct rmr_error *wait_stop(struct rmr_tracee *tracee, uint64_t deadline,
 			return gone(tracee);
 		uint64_t now = rmr_log_now();
 		if (now >= deadline)
-			return rmr_error_create(RMR_E_TIMEOUT, 0, "thread %d does not stop",
-						(int)tracee->tid);
+			return rmr_error_create(
+				RMR_E_TIMEOUT, 0, "thread %d does not stop", (int)tracee->tid);
 		/* Not sched_yield(): a busy machine would give this thread's turn to others. */
 		if (now - start >= SPIN_US * 1000u)
 			sigtimedwait(&sigchld, NULL, &(struct timespec){.tv_nsec = PAUSE_NS});
@@ -77,7 +77,7 @@ static struct rmr_error *go_on(struct rmr_tracee *tracee, int request, int signa
 	tracee->stopped = false;
 	/* A thread that cannot be continued is being killed: the next wait tells. */
 	if (ptrace((enum __ptrace_request)request, tracee->tid, NULL, (void *)(long)signal) < 0 &&
-	    errno != ESRCH)
+		errno != ESRCH)
 		return failed(tracee, "continue");
 	return NULL;
 }
@@ -100,7 +100,7 @@ static struct rmr_error *wait_event_stop(struct rmr_tracee *tracee, unsigned tim
 		if (kind == STOP_GROUP) {
 			rmr_tracee_detach(tracee);
 			return rmr_error_create(RMR_E_STATE, 0, "thread %d is stopped by a signal",
-						(int)tracee->tid);
+				(int)tracee->tid);
 		}
 		err = go_on(tracee, PTRACE_CONT, kind == STOP_SIGNAL ? signal : 0);
 		if (err)
@@ -108,8 +108,8 @@ static struct rmr_error *wait_event_stop(struct rmr_tracee *tracee, unsigned tim
 	}
 }
 
-struct rmr_error *rmr_tracee_stop(struct rmr_tracee *tracee, pid_t pid, pid_t tid,
-				  unsigned timeout_us)
+struct rmr_error *rmr_tracee_stop(
+	struct rmr_tracee *tracee, pid_t pid, pid_t tid, unsigned timeout_us)
 {
 	tracee->tid = tid;
 	tracee->stopped = false;
@@ -216,14 +216,15 @@ struct rmr_error *rmr_tracee_interrupt(struct rmr_tracee *tracee, unsigned timeo
 	return wait_event_stop(tracee, timeout_us, true);
 }
 
-struct rmr_error *rmr_tracee_poke(struct rmr_tracee *tracee, rmr_addr_t address, const void *bytes,
-				  size_t size)
+struct rmr_error *rmr_tracee_poke(
+	struct rmr_tracee *tracee, rmr_addr_t address, const void *bytes, size_t size)
 {
 	for (size_t done = 0; done < size; done += sizeof(long)) {
 		long word = 0;
 		size_t left = size - done < sizeof(word) ? size - done : sizeof(word);
 		memcpy(&word, (const char *)bytes + done, left);
-		if (ptrace(PTRACE_POKEDATA, tracee->tid, (void *)(address + done), (void *)word) < 0)
+		if (ptrace(PTRACE_POKEDATA, tracee->tid, (void *)(address + done), (void *)word) <
+			0)
 			return failed(tracee, "write the memory of");
 	}
 	return NULL;

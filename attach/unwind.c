@@ -36,7 +36,7 @@ struct rmr_unwind {
 };
 
 static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
-		    char **file_name, Elf **elfp)
+	char **file_name, Elf **elfp)
 {
 	struct rmr_unwind *unwind = *userdata;
 	struct rmr_module *module = rmr_target_module(unwind->target, base);
@@ -74,8 +74,7 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_A
 
 /* Debug information is never needed, and looking for it could go as far as the network. */
 static int find_no_debuginfo(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
-			     const char *file_name, const char *debuglink, GElf_Word crc,
-			     char **debuginfo_name)
+	const char *file_name, const char *debuglink, GElf_Word crc, char **debuginfo_name)
 {
 	(void)mod;
 	(void)userdata;
@@ -118,7 +117,7 @@ static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *result, void
 
 	(void)dwfl;
 	if (address >= unwind->stack_start &&
-	    address - unwind->stack_start + sizeof(*result) <= unwind->stack_size) {
+		address - unwind->stack_start + sizeof(*result) <= unwind->stack_size) {
 		memcpy(result, unwind->stack + (address - unwind->stack_start), sizeof(*result));
 		return true;
 	}
@@ -157,8 +156,8 @@ static struct rmr_error *report_modules(struct rmr_unwind *unwind)
 		void **userdata;
 		if (!module->executable)
 			continue;
-		Dwfl_Module *mod = dwfl_report_module(unwind->dwfl, module->map->path, module->start,
-						      module->end);
+		Dwfl_Module *mod = dwfl_report_module(
+			unwind->dwfl, module->map->path, module->start, module->end);
 		if (!mod)
 			return dwfl_failed("register a file");
 		dwfl_module_info(mod, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
@@ -168,8 +167,8 @@ static struct rmr_error *report_modules(struct rmr_unwind *unwind)
 	return NULL;
 }
 
-struct rmr_error *rmr_unwind_create(struct rmr_target *target, rmr_addr_t restorer,
-				    struct rmr_unwind **ret)
+struct rmr_error *rmr_unwind_create(
+	struct rmr_target *target, rmr_addr_t restorer, struct rmr_unwind **ret)
 {
 	struct rmr_unwind *unwind = calloc(1, sizeof(*unwind));
 
@@ -180,8 +179,9 @@ struct rmr_error *rmr_unwind_create(struct rmr_target *target, rmr_addr_t restor
 	unwind->restorer = restorer;
 	unwind->stack = malloc(STACK_COPY);
 	unwind->copies = calloc(target->module_count + 1, sizeof(void *));
-	struct rmr_error *err =
-		unwind->stack && unwind->copies ? rmr_safe_create(target, &unwind->safe) : &rmr_enomem;
+	struct rmr_error *err = unwind->stack && unwind->copies
+					? rmr_safe_create(target, &unwind->safe)
+					: &rmr_enomem;
 	if (!err) {
 		unwind->dwfl = dwfl_begin(&module_callbacks);
 		err = unwind->dwfl ? report_modules(unwind) : &rmr_enomem;
@@ -258,12 +258,13 @@ static bool is_return_address(const struct rmr_unwind *unwind, rmr_addr_t addres
 
 /*
  * Return addresses are always on the stack; what else looks like one can only make the thread seem
- * unsafe, but for a left-over one into a function that calls Python code: harm would need compiled code that a
- * lock-holding function of the C library called.
+ * unsafe, but for a left-over one into a function that calls Python code: harm would need compiled
+ * code that a lock-holding function of the C library called.
  */
 static enum rmr_unwind_verdict scan(struct rmr_unwind *unwind)
 {
-	for (size_t at = 0; at + sizeof(rmr_addr_t) <= unwind->stack_size; at += sizeof(rmr_addr_t)) {
+	for (size_t at = 0; at + sizeof(rmr_addr_t) <= unwind->stack_size;
+		at += sizeof(rmr_addr_t)) {
 		rmr_addr_t word;
 		memcpy(&word, unwind->stack + at, sizeof(word));
 		if (word == unwind->restorer)
@@ -301,8 +302,8 @@ static enum rmr_unwind_verdict walk(struct rmr_unwind *unwind, long syscall, rmr
 	unwind->step = RMR_STEP_ON;
 	unwind->broken = false;
 	unwind->stack_start = sp & ~(rmr_addr_t)7;
-	unwind->stack_size = rmr_target_read_some(unwind->target, unwind->stack_start, unwind->stack,
-						  STACK_COPY);
+	unwind->stack_size = rmr_target_read_some(
+		unwind->target, unwind->stack_start, unwind->stack, STACK_COPY);
 	int end = dwfl_getthread_frames(unwind->dwfl, unwind->target->pid, visit_frame, unwind);
 	if (unwind->step == RMR_STEP_ON && end == 0)
 		unwind->step = rmr_safe_end(&unwind->walk);
@@ -314,19 +315,18 @@ static enum rmr_unwind_verdict walk(struct rmr_unwind *unwind, long syscall, rmr
 	return scan(unwind);
 }
 
-enum rmr_unwind_verdict rmr_unwind_warm(struct rmr_unwind *unwind, rmr_addr_t pc, rmr_addr_t sp,
-					long syscall)
+enum rmr_unwind_verdict rmr_unwind_warm(
+	struct rmr_unwind *unwind, rmr_addr_t pc, rmr_addr_t sp, long syscall)
 {
 	rmr_arch_dwarf_regs_partial(pc, sp, unwind->regs);
 	return walk(unwind, syscall, sp);
 }
 
-enum rmr_unwind_verdict rmr_unwind_check(struct rmr_unwind *unwind, const struct rmr_regs *regs,
-					 const char **reason)
+enum rmr_unwind_verdict rmr_unwind_check(
+	struct rmr_unwind *unwind, const struct rmr_regs *regs, const char **reason)
 {
 	rmr_arch_dwarf_regs(regs, unwind->regs);
-	enum rmr_unwind_verdict verdict =
-		walk(unwind, rmr_arch_syscall(regs), rmr_arch_sp(regs));
+	enum rmr_unwind_verdict verdict = walk(unwind, rmr_arch_syscall(regs), rmr_arch_sp(regs));
 	if (reason)
 		*reason = unwind->walk.reason;
 	return verdict;
