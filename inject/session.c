@@ -5,6 +5,7 @@
 #include "attach/log.h"
 #include "inject/agent/agent.h"
 #include "inject/agent_image.h"
+#include "inject/limits.h"
 #include "inject/session_internal.h"
 
 #include <errno.h>
@@ -256,6 +257,8 @@ static struct rmr_error *attach(struct rmr_session *session)
 	struct rmr_agent_image image __attribute__((cleanup(rmr_agent_image_destroy))) = {0};
 	struct rmr_error *err = rmr_agent_image_create(&image);
 
+	if (!err)
+		err = rmr_limits_check("", rmr_target_pid(session->target));
 	if (!err)
 		err = rmr_spawn_init_threads(session->target,
 			session->options.timeouts.attach_ms);

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "inject/limits.h"
+
+#include "attach/cleanup.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define MB (UINT64_C(1) << 20)
+#define NO_LIMIT UINT64_MAX
+// The worker, the monitor, and a twin or an interrupter.
+#define THREADS 3
+// The agent's image, the ring and what the walker maps; the worker's stack comes to it.
+#define SPACE (32 * MB)
+// CAP_SYS_RESOURCE 24 and CAP_SYS_ADMIN 21 (linux/capability.h).
+#define EXEMPT (UINT64_C(1) << 24 | UINT64_C(1) << 21)
+
+static bool read_text(const char *path, char *text, size_t size)
+{
+	_rmr_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (n < 0)
+		return false;
+	text[n] = 0;
+	return true;
+}
+
+/** The number behind @p key in the text of a file of /proc; @p base 10 or 16. */
+static bool find_number(const char *text, const char *key, int base, uint64_t *ret)
+{
+	const char *found = strstr(text, key);
+
+	if (!found)
+		return false;
+	*ret = strtoull(found + strlen(key), NULL, base);
+	return true;
+}
+
+/** The soft limit in /proc/PID/limits; NO_LIMIT for "unlimited". */
+static uint64_t soft_limit(const char *limits, const char *name)
+{
+	const char *found = strstr(limits, name);
+
+	if (!found)
+		return NO_LIMIT;
+	found += strlen(name);
+	found += strspn(found, " ");
+	return isdigit((unsigned char)*found) ? strtoull(found, NULL, 10) : NO_LIMIT;
+}
+
+/** How many threads run under the real uid @p uid. */
+static uint64_t threads_of(const char *root, uint64_t uid)
+{
+	char path[512], text[4096];
+	uint64_t total = 0;
+
+	snprintf(path, sizeof(path), "%s/proc", root);
+	DIR *proc = opendir(path);
+	struct dirent *entry;
+	while (proc && (entry = readdir(proc))) {
+		uint64_t owner, threads;
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "%s/proc/%.16s/status", root, entry->d_name);
+		if (read_text(path, text, sizeof(text)) &&
+			find_number(text, "\nUid:", 10, &owner) && owner == uid &&
+			find_number(text, "\nThreads:", 10, &threads))
+			total += threads;
+	}
+	if (proc)
+		closedir(proc);
+	return total;
+}
+
+/** All threads of the machine: /proc/loadavg, "0.1 0.2 0.3 2/345 678". */
+static uint64_t all_threads(const char *root)
+{
+	char path[512], text[256];
+	const char *slash;
+
+	snprintf(path, sizeof(path), "%s/proc/loadavg", root);
+	if (!read_text(path, text, sizeof(text)) || !(slash = strchr(text, '/')))
+		return NO_LIMIT;
+	return strtoull(slash + 1, NULL, 10);
+}
+
+static struct rmr_error *no_threads(const char *limit, uint64_t used, uint64_t most)
+{
+	return rmr_error_hint(
+		rmr_error_create(RMR_E_STATE, 0,
+			"the target can make no more threads: %s is %" PRIu64 ", %" PRIu64 " are in use, "
+			"%d more are needed", limit, most, used, THREADS),
+		"raise the limit, or end some of its threads or processes");
+}
+
+static struct rmr_error *check_processes(const char *root, const char *status, const char *limits)
+{
+	uint64_t most = soft_limit(limits, "Max processes"), uid, capabilities;
+
+	if (most == NO_LIMIT || !find_number(status, "\nUid:", 10, &uid) || uid == 0 ||
+		(find_number(status, "\nCapEff:", 16, &capabilities) && (capabilities & EXEMPT)))
+		return NULL;
+	// Rarely worth a look at every process.
+	uint64_t all = all_threads(root);
+	if (all != NO_LIMIT && all + THREADS <= most)
+		return NULL;
+	uint64_t used = threads_of(root, uid);
+	return used + THREADS <= most ? NULL : no_threads("RLIMIT_NPROC", used, most);
+}
+
+static struct rmr_error *check_space(const char *status, const char *limits)
+{
+	uint64_t most = soft_limit(limits, "Max address space");
+	uint64_t stack = soft_limit(limits, "Max stack size"), used;
+
+	if (most == NO_LIMIT || !find_number(status, "\nVmSize:", 10, &used))
+		return NULL;
+	used *= 1024;
+	// glibc nptl/nptl-stack.c and pthread_getattr_default_np(3): RLIMIT_STACK, or 2 MB if unlimited.
+	uint64_t need = SPACE + (stack == NO_LIMIT ? 2 * MB : stack);
+	if (used + need <= most)
+		return NULL;
+	return rmr_error_hint(
+		rmr_error_create(RMR_E_STATE, 0,
+			"the target has no address space left for a thread: RLIMIT_AS is %" PRIu64
+			" MB, %" PRIu64 " MB are in use, %" PRIu64 " MB more are needed",
+			most / MB, used / MB, need / MB),
+		"raise the limit: prlimit --as=...");
+}
+
+/** One level of a cgroup hierarchy. */
+static struct rmr_error *check_folder(const char *folder)
+{
+	char path[640], text[64];
+	uint64_t most, used;
+
+	snprintf(path, sizeof(path), "%s/pids.max", folder);
+	if (!read_text(path, text, sizeof(text)) || !isdigit((unsigned char)text[0]))
+		return NULL;
+	most = strtoull(text, NULL, 10);
+	snprintf(path, sizeof(path), "%s/pids.current", folder);
+	if (!read_text(path, text, sizeof(text)))
+		return NULL;
+	used = strtoull(text, NULL, 10);
+	return used + THREADS <= most ? NULL : no_threads("the cgroup's pids.max", used, most);
+}
+
+static struct rmr_error *check_cgroup(const char *root, const char *base, const char *group)
+{
+	char folder[600];
+	size_t least = (size_t)snprintf(folder, sizeof(folder), "%s%s", root, base);
+
+	if (snprintf(folder, sizeof(folder), "%s%s%s", root, base, group) >= (int)sizeof(folder))
+		return NULL;
+	for (;;) {
+		struct rmr_error *err = check_folder(folder);
+		char *slash = strrchr(folder, '/');
+		if (err || !slash || (size_t)(slash - folder) < least)
+			return err;
+		*slash = 0;
+	}
+}
+
+static struct rmr_error *check_pids(const char *root, pid_t pid)
+{
+	char path[512], text[4096], *saved;
+	struct rmr_error *err = NULL;
+
+	snprintf(path, sizeof(path), "%s/proc/%d/cgroup", root, (int)pid);
+	if (!read_text(path, text, sizeof(text)))
+		return NULL;
+	// "0::/path" is v2; "3:pids:/path" is v1 (cgroups(7)).
+	for (char *line = strtok_r(text, "\n", &saved); line && !err;
+		line = strtok_r(NULL, "\n", &saved)) {
+		char *controllers = strchr(line, ':');
+		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!group)
+			continue;
+		*group++ = 0;
+		if (!strcmp(line, "0:"))
+			err = check_cgroup(root, "/sys/fs/cgroup", group);
+		else if (!strcmp(controllers, ":pids"))
+			err = check_cgroup(root, "/sys/fs/cgroup/pids", group);
+	}
+	return err;
+}
+
+struct rmr_error *rmr_limits_check(const char *root, pid_t pid)
+{
+	char path[512], status[4096], limits[4096];
+
+	snprintf(path, sizeof(path), "%s/proc/%d/status", root, (int)pid);
+	if (!read_text(path, status, sizeof(status)))
+		return NULL;
+	snprintf(path, sizeof(path), "%s/proc/%d/limits", root, (int)pid);
+	struct rmr_error *err = NULL;
+	if (read_text(path, limits, sizeof(limits))) {
+		err = check_processes(root, status, limits);
+		if (!err)
+			err = check_space(status, limits);
+	}
+	return err ? err : check_pids(root, pid);
+}
