@@ -128,7 +128,8 @@ uint64_t rmr_edges_named(struct rmr_edges *edges, uint32_t source, uint32_t targ
 		if (ids.count != 2 * len || flags & RMR_FLAG_HIDDEN)
 			return ask_names(heap, source, target);
 		return flags & RMR_FLAG_KEYS ? scan(ids, 0, len, 1, target)
-					     : scan(ids, 0, ids.count, 2, target);
+					     : scan(ids, rmr_names_key_first(heap, ids), ids.count, 2,
+					     target);
 	case RMR_BUILTIN_CELL:
 		return scan(ids, 0, ids.count ? 1 : 0, 1, target);
 	default:

@@ -10,6 +10,8 @@
 #include "cli/heap/heap.h"
 #include "cli/heap/source.h"
 
+#include <stdatomic.h>
+
 enum rmr_section {
 	RMR_SECTION_ADDRESS,   /**< uint64_t a object, ascending */
 	RMR_SECTION_LINE,      /**< uint64_t a object: offset of its line in the dump */
@@ -113,7 +115,8 @@ struct rmr_heap {
 	size_t warning_count, warning_room;
 	char *owned_text[16]; /**< what facts points to */
 	size_t owned_text_count;
-	bool verified;        /**< rmr_heap_verify() passed */
+	bool verified;        /**< built here: all of it is sound */
+	atomic_bool checked;  /**< rmr_heap_verify() passed: the numbers are */
 };
 
 /** Blocks of offsets: 2^16 entries share a base. */
@@ -169,6 +172,13 @@ bool rmr_literal_object(const struct rmr_heap *heap, uint32_t id, size_t max,
 	struct rmr_text *text);
 /** The text of a JSON string, what cannot be printed escaped. */
 void rmr_literal_plain(struct rmr_slice slice, struct rmr_text *text);
+
+/**
+ * For a dict whose references are keys and values in turns: true if a key comes first. So it is in
+ * meliae's dumps of Python 2 (PyDict_Next()), while later Pythons visit the value first
+ * (Objects/dictobject.c, dict_traverse()); strings at one place only tell.
+ */
+bool rmr_names_key_first(const struct rmr_heap *heap, struct rmr_ids pairs);
 
 /** Fills @p items (malloc()ed) with the elements of the JSON array @p array: NULL for no string. */
 bool rmr_names_parse(struct rmr_slice array, struct rmr_slice **items, size_t *count_ret);

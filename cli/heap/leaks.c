@@ -108,6 +108,9 @@ static struct rmr_ids items_of(const struct rmr_heap *heap, uint32_t id, unsigne
 		ids.count = len;
 	else if (rmr_heap_builtin(heap, id) == RMR_BUILTIN_DICT && ids.count == 2 * len)
 		*step_ret = 2;
+	/* The values, not the keys. */
+	if (*step_ret == 2 && rmr_names_key_first(heap, ids))
+		ids.ids++;
 	return ids;
 }
 

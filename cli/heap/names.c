@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { KEY_MAX = 100 };
+enum { KEY_MAX = 100, PAIRS_ASKED = 8 };
 
 struct rmr_names {
 	const struct rmr_heap *heap;
@@ -21,9 +21,10 @@ struct rmr_names {
 		NAMES_NONE,
 		NAMES_ITEMS, /* list, tuple: from the last to the first */
 		NAMES_KEYS,  /* refs[i] has the key keys[i] */
-		NAMES_PAIRS, /* value, key, value, key, ... */
+		NAMES_PAIRS, /* a value and a key in turns */
 		NAMES_CELL,
 	} rule;
+	bool key_first; /* PAIRS */
 };
 
 bool rmr_names_parse(struct rmr_slice array, struct rmr_slice **items, size_t *count_ret)
@@ -72,6 +73,17 @@ static bool read_shape(struct rmr_names *names, uint32_t id)
 	return rmr_names_parse(array, &names->shape, &names->shape_count);
 }
 
+bool rmr_names_key_first(const struct rmr_heap *heap, struct rmr_ids pairs)
+{
+	for (uint64_t i = 0; i + 1 < pairs.count && i < 2 * (uint64_t)PAIRS_ASKED; i += 2) {
+		bool first = rmr_heap_builtin(heap, pairs.ids[i]) == RMR_BUILTIN_STR;
+		bool second = rmr_heap_builtin(heap, pairs.ids[i + 1]) == RMR_BUILTIN_STR;
+		if (first != second)
+			return first;
+	}
+	return heap->facts.format == RMR_HEAP_MELIAE;
+}
+
 static void choose_rule(struct rmr_names *names, uint32_t id, uint64_t len)
 {
 	switch (rmr_heap_builtin(names->heap, id)) {
@@ -86,6 +98,8 @@ static void choose_rule(struct rmr_names *names, uint32_t id, uint64_t len)
 	case RMR_BUILTIN_DICT:
 		if (!names->keys && len != RMR_HEAP_UNKNOWN && names->refs == 2 * len)
 			names->rule = NAMES_PAIRS;
+		names->key_first = names->rule == NAMES_PAIRS &&
+			rmr_names_key_first(names->heap, names->children);
 		break;
 	default:
 		break;
@@ -177,10 +191,10 @@ char *rmr_names_text(const struct rmr_names *names, uint64_t index)
 		rmr_text_format(&text, "[%llu]", (unsigned long long)(names->refs - 1 - index));
 		break;
 	case NAMES_PAIRS:
-		if (index % 2)
+		if ((index % 2 == 0) == names->key_first)
 			add_key(names, index, "<key ", ">", &text);
 		else
-			add_key(names, index + 1, "[", "]", &text);
+			add_key(names, index ^ 1, "[", "]", &text);
 		break;
 	case NAMES_KEYS:
 		if (index >= keys)
