@@ -23,17 +23,35 @@ struct picture {
 	bool no_memory;
 };
 
-/* In double quotes; what is not plain is escaped already, but for these. */
+/* The first character of valid UTF-8; returns its length. */
+static size_t decode(const char *text, uint32_t *code_ret)
+{
+	unsigned char lead = (unsigned char)*text;
+	size_t size = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4, i = 1;
+	uint32_t code = size == 1 ? lead : lead & (0x7fu >> size);
+
+	for (; i < size && ((unsigned char)text[i] & 0xc0) == 0x80; i++)
+		code = code << 6 | ((unsigned char)text[i] & 0x3f);
+	*code_ret = code;
+	return i;
+}
+
+/* As the inside of a DOT string; what a terminal would obey is written \x1b. */
 static void put_escaped(FILE *out, const char *text)
 {
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', out);
-		if (*text == '\n')
-			fputs("\\n", out);
-		else
-			fputc(*text, out);
+	struct rmr_text safe = {0};
+	uint32_t code;
+
+	while (*text) {
+		text += decode(text, &code);
+		rmr_text_char(&safe, code);
 	}
+	for (const char *p = safe.data ? safe.data : ""; *p; p++) {
+		if (*p == '"' || *p == '\\')
+			fputc('\\', out);
+		fputc(*p, out);
+	}
+	rmr_text_deinit(&safe);
 }
 
 /* At most @p max bytes of text, cut between characters. */
