@@ -557,9 +557,10 @@ class Confined(Place):
 
     def test_process_limit(self):
         need_root()
-        with self.confined("nproc", prefix=LONELY) as target:
-            self.limited(target, "(?i)thread")
-            target.finish(self)
+        for room in (0, 2):
+            with self.subTest(room=room), self.confined("nproc", room, prefix=LONELY) as target:
+                self.limited(target, "(?i)thread")
+                target.finish(self)
 
     def test_pids_max(self):
         folder = self.group("pids", "pids.max")
@@ -621,14 +622,23 @@ class Confined(Place):
             return True
 
     def test_address_space(self):
-        with self.confined("as") as target:
-            self.limited(target, "(?i)thread|memory")
-            target.finish(self)
+        for room in (1, 12):
+            with self.subTest(room=room), self.confined("as", room) as target:
+                self.limited(target, "(?i)thread|memory|address space")
+                target.finish(self)
 
     def test_descriptors(self):
-        with self.confined("nofile") as target:
-            self.limited(target, "(?i)open files|descriptor")
-            target.finish(self)
+        for room in (0, 1, 2):
+            with self.subTest(room=room), self.confined("nofile", room) as target:
+                self.limited(target, "(?i)open files|descriptor")
+                target.finish(self)
+
+    def test_enough_room(self):
+        """Limits that leave a little are no hindrance."""
+        for line in (("as", 100), ("nofile", 6)):
+            with self.subTest(case=line), self.confined(*line) as target:
+                self.attach(target)
+                target.finish(self)
 
     def test_closed_streams(self):
         """The agent's own descriptors are then 0 to 2."""

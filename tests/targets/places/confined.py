@@ -6,8 +6,7 @@
   services                           two filters, much as those of Docker and of systemd's
                                      MemoryDenyWriteExecute and RestrictNamespaces
   mdwe                               PR_SET_MDWE: memory never becomes executable
-  nproc | as                         no more processes and threads, or memory, than it has
-  nofile                             no free descriptor
+  nproc | nofile | as ROOM           room for that many more threads, descriptors, or MB of memory
   closed                             descriptors 0 to 2 closed; it then speaks on 9
 """
 import ctypes
@@ -104,11 +103,11 @@ def confine(what, *args):
     elif what == "mdwe":
         prctl(65, 1)  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN
     elif what == "nproc":
-        limit(resource.RLIMIT_NPROC, 1)
+        limit(resource.RLIMIT_NPROC, 1 + int(args[0]))
     elif what == "as":
-        limit(resource.RLIMIT_AS, (status_kb("VmSize") + 1024) << 10)
+        limit(resource.RLIMIT_AS, (status_kb("VmSize") << 10) + (int(args[0]) << 20))
     elif what == "nofile":
-        limit(resource.RLIMIT_NOFILE, 3)
+        limit(resource.RLIMIT_NOFILE, 3 + int(args[0]))
     elif what == "closed":
         close_streams()
     else:
