@@ -3,16 +3,36 @@
 
 #include "cli/heap/edges.h"
 
+enum { OWNER_ASKED = 10000 };
+
+/* The module or instance whose __dict__ it is: the most telling referrer of a dict. */
+static struct rmr_error *find_owner(struct rmr_branches *branches)
+{
+	struct rmr_edges edges;
+	struct rmr_error *err = rmr_edges_create(branches->heap, &edges);
+
+	if (err)
+		return err;
+	for (uint64_t i = 0; i < branches->ids.count && i < OWNER_ASKED; i++) {
+		if (rmr_edges_dict_of(&edges, branches->ids.ids[i]) == branches->id) {
+			branches->owner = branches->ids.ids[i];
+			break;
+		}
+	}
+	rmr_edges_destroy(&edges);
+	return NULL;
+}
+
 struct rmr_error *rmr_branches_init(struct rmr_branches *branches, const struct rmr_heap *heap,
 	uint32_t id, bool up)
 {
 	enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
 
-	*branches = (struct rmr_branches){.heap = heap, .id = id, .up = up};
+	*branches = (struct rmr_branches){.heap = heap, .id = id, .up = up, .owner = RMR_NO_OBJECT};
 	if (up) {
 		branches->ids = rmr_heap_referrers(heap, id);
 		branches->rooted = rmr_heap_first_rooted(heap, id);
-		return NULL;
+		return builtin == RMR_BUILTIN_DICT ? find_owner(branches) : NULL;
 	}
 	branches->ids = rmr_heap_children(heap, id);
 	branches->backwards = (builtin == RMR_BUILTIN_LIST || builtin == RMR_BUILTIN_TUPLE) &&
@@ -88,12 +108,18 @@ static bool next_referrer(struct rmr_branches *branches, struct rmr_branch *ret)
 				root_reference_name(branches->heap, root, branches->id)};
 		return true;
 	}
-	while (branches->at < branches->ids.count && branches->at &&
-		branches->ids.ids[branches->at] == branches->ids.ids[branches->at - 1])
-		branches->at++;
-	if (branches->at >= branches->ids.count)
-		return false;
-	uint32_t source = branches->ids.ids[branches->at++];
+	uint32_t source = branches->owner;
+	if (source == RMR_NO_OBJECT || branches->owner_passed) {
+		const uint32_t *ids = branches->ids.ids;
+		while (branches->at < branches->ids.count &&
+			((branches->at && ids[branches->at] == ids[branches->at - 1]) ||
+				ids[branches->at] == branches->owner))
+			branches->at++;
+		if (branches->at >= branches->ids.count)
+			return false;
+		source = ids[branches->at++];
+	}
+	branches->owner_passed = true;
 	if (ret)
 		*ret = (struct rmr_branch){source, RMR_NO_OBJECT, referrer_name(branches, source)};
 	return true;

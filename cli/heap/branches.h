@@ -3,7 +3,7 @@
  * @file
  * The references of one object, or to it, one after the other with their names: what trees and
  * pictures show. Items of lists and tuples come in the order of their indexes, referrers once each
- * and after the roots.
+ * and after the roots, the one whose __dict__ the object is before the others.
  */
 #ifndef RMR_CLI_HEAP_BRANCHES_H
 #define RMR_CLI_HEAP_BRANCHES_H
@@ -16,6 +16,8 @@ struct rmr_branches {
 	bool up;
 	uint64_t at;          /**< how many references were passed */
 	uint64_t rooted;      /**< up: the next entry of ROOTED */
+	uint32_t owner;       /**< up: whose __dict__ it is, or RMR_NO_OBJECT */
+	bool owner_passed;
 	struct rmr_ids ids;
 	struct rmr_names *names; /**< down */
 	bool backwards;
