@@ -43,12 +43,8 @@ static void put_short(struct rmr_view *view, const char *text, size_t width)
 		return;
 	}
 	rmr_line_add_safe(&line, text, strlen(text));
-	size_t length = line.length;
-	rmr_line_add(&line, "   ", 3); // room for the ellipsis
-	if (line.lost)
-		rmr_view_put_none(view);
-	else
-		rmr_view_put_bytes(view, line.bytes, rmr_line_shorten(line.bytes, length, width));
+	rmr_line_shorten(&line, 0, width);
+	rmr_view_put_text(view, rmr_line_get(&line));
 	rmr_line_deinit(&line);
 }
 
@@ -179,7 +175,9 @@ void rmr_object_add_line(struct rmr_line *text, const struct rmr_heap *heap, uin
 		return;
 	rmr_line_add(text, " ", 1);
 	if (value) {
+		size_t start = text->length;
 		rmr_line_add_safe(text, value, strlen(value));
+		rmr_line_shorten(text, start, VALUE_COLUMNS);
 		rmr_line_add(text, " ", 1);
 	}
 	rmr_number_add_bytes(text, rmr_heap_size(heap, id));

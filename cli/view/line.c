@@ -233,13 +233,15 @@ size_t rmr_line_width(const char *safe, size_t length)
 	return width;
 }
 
-size_t rmr_line_shorten(char *safe, size_t length, size_t width)
+void rmr_line_shorten(struct rmr_line *line, size_t start, size_t width)
 {
 	static const char ellipsis[] = "\xe2\x80\xa6";
-	size_t total = rmr_line_width(safe, length), columns;
+	size_t length = line->length - start, columns;
+	size_t total = length ? rmr_line_width(line->bytes + start, length) : 0;
 
-	if (total <= width)
-		return length;
+	if (total <= width || !reserve(line, strlen(ellipsis)))
+		return;
+	char *safe = line->bytes + start;
 	size_t head = width / 2, tail = width - 1 - head;
 	size_t head_end = 0, used = 0;
 	while (head_end < length) {
@@ -256,5 +258,6 @@ size_t rmr_line_shorten(char *safe, size_t length, size_t width)
 	}
 	memmove(safe + head_end + 3, safe + tail_start, length - tail_start);
 	memcpy(safe + head_end, ellipsis, 3);
-	return head_end + 3 + length - tail_start;
+	line->length = start + head_end + 3 + length - tail_start;
+	line->bytes[line->length] = '\0';
 }

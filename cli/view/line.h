@@ -53,10 +53,10 @@ void rmr_line_add_raw_json(struct rmr_line *text, const char *bytes, size_t leng
 size_t rmr_line_width(const char *safe, size_t length);
 
 /**
- * Shortens safe text in place to at most @p width columns (at least 1) by a "…" in its middle.
- * Returns the new length in bytes. @p safe must have 3 bytes more than @p length.
+ * Shortens what was added from byte @p start on, which is safe text, to at most @p width columns
+ * (at least 1) by a "…" in its middle.
  */
-size_t rmr_line_shorten(char *safe, size_t length, size_t width);
+void rmr_line_shorten(struct rmr_line *line, size_t start, size_t width);
 
 /**
  * Decodes one character at @p bytes (@p length > 0) into *ret; returns its length in bytes, or 0

@@ -56,11 +56,8 @@ void rmr_progress_update(struct rmr_progress *progress, uint64_t done, uint64_t 
 		rmr_line_add(&line, " left", 5);
 	}
 	unsigned width = rmr_terminal_width(STDERR_FILENO);
-	size_t length = line.length;
-	rmr_line_add(&line, "   ", 3); // room for the ellipsis
-	if (!line.lost)
-		fprintf(stderr, "\r%.*s\033[K",
-			(int)rmr_line_shorten(line.bytes, length, width - 1), line.bytes);
+	rmr_line_shorten(&line, 0, width - 1);
+	fprintf(stderr, "\r%s\033[K", rmr_line_get(&line));
 	progress->shown = true;
 	rmr_line_deinit(&line);
 }

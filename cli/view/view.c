@@ -446,11 +446,7 @@ static void add_padded(struct rmr_view *view, size_t i, const char *bytes, size_
 	size_t start = line->length;
 	rmr_line_add(line, bytes, length);
 	if (column->kind == RMR_KIND_TEXT && width > room && view->style.width) {
-		rmr_line_add(line, "   ", 3); // room for the ellipsis
-		line->length =
-			start +
-			(line->lost ? 0 : rmr_line_shorten(line->bytes + start, length, room));
-		line->bytes[line->length] = '\0';
+		rmr_line_shorten(line, start, room);
 	} else if (is_left(column->kind) && width < room && !last) {
 		rmr_line_addf(line, "%*s", (int)(room - width), "");
 	}

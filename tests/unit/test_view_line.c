@@ -77,15 +77,16 @@ static const struct {
 
 START_TEST(long_text_is_cut_in_its_middle)
 {
-	char text[64];
+	struct rmr_line line = {0};
 	size_t length = strlen(shortened[_i].in);
 
-	memcpy(text, shortened[_i].in, length);
-	ck_assert_uint_eq(rmr_line_width(text, length), shortened[_i].columns);
-	length = rmr_line_shorten(text, length, shortened[_i].width);
-	text[length] = '\0';
-	ck_assert_str_eq(text, shortened[_i].out);
-	ck_assert_uint_le(rmr_line_width(text, length), shortened[_i].width);
+	ck_assert_uint_eq(rmr_line_width(shortened[_i].in, length), shortened[_i].columns);
+	rmr_line_add(&line, "before", 6);
+	rmr_line_add(&line, shortened[_i].in, length);
+	rmr_line_shorten(&line, 6, shortened[_i].width);
+	ck_assert_str_eq(rmr_line_get(&line) + 6, shortened[_i].out);
+	ck_assert_uint_le(rmr_line_width(line.bytes + 6, line.length - 6), shortened[_i].width);
+	rmr_line_deinit(&line);
 }
 END_TEST
 
