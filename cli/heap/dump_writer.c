@@ -118,8 +118,9 @@ static char *put_text(char *p, const struct text *text)
 
 static char *put_name(char *p, const struct text *text)
 {
-	static const char *const before[RMR_STYLES] = {"", "", ".", "<local ", "<cell ", "["};
-	static const char *const after[RMR_STYLES] = {"", "", "", ">", ">", "]"};
+	static const char *const before[RMR_STYLES] = {"", "", ".", "<local ", "<cell ", "[",
+		"['"};
+	static const char *const after[RMR_STYLES] = {"", "", "", ">", ">", "]", "']"};
 	unsigned style = text->head.style;
 
 	if (style == RMR_STYLE_NULL)

@@ -642,6 +642,8 @@ static void emit_node(struct rmr_heap_dump *w, struct rmr_type_info *info, uint6
 			hidden += keys;
 			all += keys;
 			keys = 0;
+		} else if (w->request.values == RMR_VALUES_NONE && keys == count && info->exact) {
+			f->shape = rmr_names_of_namespace(w, object, scratch + all, keys);
 		}
 	}
 	uint64_t *start = rmr_emit_begin(w);

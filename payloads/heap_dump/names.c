@@ -374,6 +374,56 @@ uint32_t rmr_names_match(struct rmr_heap_dump *w, uint64_t *refs, uint32_t count
 	return named ? get_shape(w, named, named_hash ? named_hash : 1) : 0;
 }
 
+// Letters, digits, _, - and dots only: what a name in a program or a module's name can be.
+static bool is_name(struct rmr_span span)
+{
+	const char *text = span.data;
+
+	if (!span.size || span.size > 200 || span.encoding != RMR_TEXT_LATIN1)
+		return false;
+	for (uint64_t i = 0; i < span.size; i++) {
+		char c = text[i] | 32;
+		if (!(c >= 'a' && c <= 'z') && !(text[i] >= '0' && text[i] <= '9') &&
+			text[i] != '_' && text[i] != '.' && text[i] != '-')
+			return false;
+	}
+	return true;
+}
+
+static bool is_sys_modules(struct rmr_heap_dump *w, uint64_t dict)
+{
+	uint64_t interp = (uintptr_t)((void *(*)(void))w->api.PyInterpreterState_Head)();
+
+	while (interp && rmr_word(interp, w->rt.layout->modules) != dict)
+		interp = (uintptr_t)((void *(*)(void *))w->api.PyInterpreterState_Next)(
+			(void *)interp);
+	return interp != 0;
+}
+
+uint32_t rmr_names_of_namespace(struct rmr_heap_dump *w, uint64_t dict, const uint64_t *keys,
+	uint32_t count)
+{
+	enum { INTERNED = 3, STATE = 32, SPLIT = 2 };
+	uint64_t table = rmr_at(&w->rt, dict, 32), hash = UINT64_C(0x13198a2e03707344);
+	bool is_modules = is_sys_modules(w, dict);
+	// An instance's dict shares its keys with others of its class.
+	bool is_namespace = is_modules || rmr_at(&w->rt, dict, 40) ||
+		(w->rt.minor >= 11 && rmr_word8(table, 10) == SPLIT);
+
+	if (count > RMR_MAX_SHAPE || !count)
+		return 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct rmr_span span = rmr_values_str(w, keys[i]);
+		if (!is_name(span) || (!is_modules && !(rmr_at32(&w->rt, keys[i], STATE) & INTERNED)))
+			return 0;
+		is_namespace |= rmr_values_equal(span, "__module__") ||
+			rmr_values_equal(span, "__spec__");
+		w->names[i] = (struct rmr_name){keys[i], RMR_STYLE_KEY, false};
+		hash = mix(hash, &w->names[i]);
+	}
+	return is_namespace ? get_shape(w, count, hash ? hash : 1) : 0;
+}
+
 uint64_t rmr_names_attribute(struct rmr_heap_dump *w, uint64_t object, const char *name)
 {
 	struct rmr_type_info *info =

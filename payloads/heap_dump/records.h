@@ -62,6 +62,7 @@ enum rmr_text_style {
 	RMR_STYLE_LOCAL, /**< <local text> */
 	RMR_STYLE_CELL,  /**< <cell text> */
 	RMR_STYLE_INDEX, /**< [text] */
+	RMR_STYLE_KEY,   /**< ['text'] */
 	RMR_STYLES,
 };
 

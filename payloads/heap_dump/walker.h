@@ -371,6 +371,12 @@ uint32_t rmr_names_match(struct rmr_heap_dump *w, uint64_t *refs, uint32_t count
 
 #define RMR_C_NAME(string) ((struct rmr_name){(uintptr_t)(string), RMR_STYLE_ATTR, true})
 
+/**
+ * The shape of a namespace's dict (an instance's, a class's, a module's, sys.modules) whose keys are
+ * @p keys, or 0 if it is none: for dumps without values, in which names stay all the same.
+ */
+uint32_t rmr_names_of_namespace(struct rmr_heap_dump *w, uint64_t dict, const uint64_t *keys,
+	uint32_t count);
 /** The instance attribute @p name of @p object, read from memory, or 0. */
 uint64_t rmr_names_attribute(struct rmr_heap_dump *w, uint64_t object, const char *name);
 

@@ -14,7 +14,8 @@ TP_TRAVERSE = 184
 
 
 class Victim(object):
-    pass
+    def __init__(self, attribute=None):
+        self.attribute = attribute
 
 
 
@@ -47,14 +48,30 @@ def crash(w, path, address):
     assert objects[id(after)]["refs"] == [id(after[1]), id(after[0])]
 
 
+def check_namespaces(path, victim):
+    """Names of attributes, globals and modules stay when values do not."""
+    dumped = lines(path)
+    found = {o["address"]: o for o in dumped if "address" in o}
+    shapes = {o["shape"]: o["names"] for o in dumped if "shape" in o and "address" not in o}
+    for namespace, name in ((vars(sys.modules[__name__]), "['values']"), (sys.modules, "['sys']"),
+                            (vars(victim), "['attribute']")):
+        d = found[id(namespace)]
+        if not d["refs"]:  # 3.13.0: the values are the instance's, and so are the names
+            continue
+        assert "shape" in d and name in shapes[d["shape"]], (name, list(namespace), d)
+
+
 def values(w, path):
     secret = "se-cret-value-%d" % os.getpid()
     keep = [secret, secret.encode(), {secret + "-key": 314159265358979}, 2.718281828]
+    victim = Victim("x")
+    keep.append(vars(victim))
     w.dump(path, "none")
     with open(path, "rb") as file:
         text = file.read()
     for part in (secret.encode(), b"314159265358979", b"2.718281828"):
         assert part not in text, part
+    check_namespaces(path, victim)
     long = secret * 1000 + "\u20ac"
     w.dump(path, "full")
     found = {o["address"]: o for o in lines(path) if "address" in o}
