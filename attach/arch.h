@@ -140,6 +140,13 @@ size_t rmr_arch_stub_init_threads(unsigned char *code, rmr_addr_t ensure, rmr_ad
 bool rmr_arch_ends_in_call(const unsigned char *code, size_t size);
 
 /**
+ * True if @p code, which lies at @p address, reads as a direct jump, conditional or not; *target_ret
+ * is where it leads.
+ */
+bool rmr_arch_is_jump(const unsigned char *code, size_t size, rmr_addr_t address,
+	rmr_addr_t *target_ret);
+
+/**
  * The address of the int that a small function such as PyEval_ThreadsInitialized loads first; 0 if
  * @p code, which lies at @p address, does not begin like that.
  */

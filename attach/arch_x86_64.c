@@ -541,6 +541,24 @@ rmr_addr_t rmr_arch_find_load(const unsigned char *code, size_t size, rmr_addr_t
 	return address + at + 6 + (rmr_addr_t)(int64_t)displacement;
 }
 
+bool rmr_arch_is_jump(const unsigned char *code, size_t size, rmr_addr_t address,
+	rmr_addr_t *target_ret)
+{
+	size_t opcode = 0;
+	int32_t displacement;
+
+	/* jmp rel32: e9; jcc rel32: 0f 80 to 0f 8f */
+	if (size >= 5 && code[0] == 0xe9)
+		opcode = 1;
+	else if (size >= 6 && code[0] == 0x0f && (code[1] & 0xf0) == 0x80)
+		opcode = 2;
+	if (!opcode)
+		return false;
+	memcpy(&displacement, code + opcode, sizeof(displacement));
+	*target_ret = address + opcode + 4 + (rmr_addr_t)(int64_t)displacement;
+	return true;
+}
+
 bool rmr_arch_ends_in_call(const unsigned char *code, size_t size)
 {
 	/* call rel32 */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "attach/safe.h"
 
+#include "attach/arch.h"
 #include "attach/target_internal.h"
 
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -239,7 +241,10 @@ enum {
 	FUNCTIONS = sizeof(functions) / sizeof(functions[0]),
 	EVAL_FUNCTIONS = sizeof(eval_functions) / sizeof(eval_functions[0]),
 	MAX_RANGES = 4 * (FUNCTIONS + EVAL_FUNCTIONS),
+	MAX_SEMAPHORE_CODE = 512,
 };
+
+static const char *const semaphore_functions[] = {"sem_wait", "sem_timedwait", "sem_clockwait"};
 
 struct rmr_safe {
 	struct rmr_target *target;
@@ -247,6 +252,7 @@ struct rmr_safe {
 	size_t range_count;
 	struct range ranges[MAX_RANGES];
 	enum rmr_safe_place adding;
+	rmr_addr_t frame_header; /* .eh_frame_hdr of the file that is being looked at */
 };
 
 static void add_range(void *context, rmr_addr_t address, uint64_t size)
@@ -256,6 +262,84 @@ static void add_range(void *context, rmr_addr_t address, uint64_t size)
 	if (safe->range_count == MAX_RANGES || !size)
 		return;
 	safe->ranges[safe->range_count++] = (struct range){address, address + size, safe->adding};
+}
+
+/* The end of the function that starts at @p start, by the table in .eh_frame_hdr of its file (LSB Core
+ * 5.0, 10.6.2; in the one encoding that linkers write); 0 if no function starts there. */
+static rmr_addr_t function_end(const struct rmr_target *target, rmr_addr_t header, rmr_addr_t start)
+{
+	enum { PCREL_SDATA4 = 0x1b, UDATA4 = 0x03, DATAREL_SDATA4 = 0x3b };
+	struct {
+		unsigned char version, frame_encoding, count_encoding, table_encoding;
+		int32_t frame;
+		uint32_t count;
+	} head;
+	struct {
+		int32_t function, frame;
+	} entry[2];
+
+	if (!rmr_target_reader((void *)(uintptr_t)target, header, &head, sizeof(head)) ||
+		head.version != 1 || head.frame_encoding != PCREL_SDATA4 ||
+		head.count_encoding != UDATA4 || head.table_encoding != DATAREL_SDATA4)
+		return 0;
+	for (uint32_t low = 0, high = head.count; low + 1 < high;) {
+		uint32_t middle = (low + high) / 2;
+		rmr_addr_t at = header + sizeof(head) + middle * sizeof(entry[0]);
+		size_t size = middle + 1 < head.count ? sizeof(entry) : sizeof(entry[0]);
+		if (!rmr_target_reader((void *)(uintptr_t)target, at, entry, size))
+			return 0;
+		rmr_addr_t found = header + (rmr_addr_t)(int64_t)entry[0].function;
+		if (found == start)
+			return size == sizeof(entry)
+				? header + (rmr_addr_t)(int64_t)entry[1].function : 0;
+		if (found < start)
+			low = middle;
+		else
+			high = middle;
+	}
+	return 0;
+}
+
+/* Where .eh_frame_hdr of the file mapped from @p base stands; 0 if it has none. */
+static rmr_addr_t find_frame_header(const struct rmr_target *target, rmr_addr_t base)
+{
+	Elf64_Ehdr elf;
+	Elf64_Phdr header;
+
+	if (!rmr_target_reader((void *)(uintptr_t)target, base, &elf, sizeof(elf)))
+		return 0;
+	for (unsigned i = 0; i < elf.e_phnum; i++) {
+		if (!rmr_target_reader((void *)(uintptr_t)target,
+			    base + elf.e_phoff + i * sizeof(header), &header, sizeof(header)))
+			return 0;
+		if (header.p_type == PT_GNU_EH_FRAME)
+			return base + header.p_vaddr;
+	}
+	return 0;
+}
+
+/*
+ * A semaphore's wait jumps to a nameless second half (glibc nptl/sem_wait.c, __new_sem_wait_slow64),
+ * where every thread stands that waits for a threading.Lock. Each word of code that reads as a jump
+ * out of the function is looked at; only where a function starts is one taken.
+ */
+static void add_tails(void *context, rmr_addr_t address, uint64_t size)
+{
+	struct rmr_safe *safe = context;
+	unsigned char code[MAX_SEMAPHORE_CODE];
+
+	if (!safe->frame_header || !size || size > sizeof(code) ||
+		!rmr_target_reader(safe->target, address, code, (size_t)size))
+		return;
+	for (size_t at = 0; at + 5 <= size; at++) {
+		rmr_addr_t tail;
+		if (!rmr_arch_is_jump(code + at, (size_t)size - at, address + at, &tail) ||
+			(tail >= address && tail < address + size))
+			continue;
+		rmr_addr_t end = function_end(safe->target, safe->frame_header, tail);
+		if (end > tail)
+			add_range(safe, tail, end - tail);
+	}
 }
 
 struct rmr_error *rmr_safe_create(struct rmr_target *target, struct rmr_safe **ret)
@@ -279,6 +363,10 @@ struct rmr_error *rmr_safe_create(struct rmr_target *target, struct rmr_safe **r
 			safe->adding = functions[i].place;
 			rmr_image_each_version(image, functions[i].name, add_range, safe);
 		}
+		safe->adding = RMR_PLACE_LOCK;
+		safe->frame_header = image ? find_frame_header(target, libs[lib]->start) : 0;
+		for (size_t i = 0; image && i < 3; i++)
+			rmr_image_each_version(image, semaphore_functions[i], add_tails, safe);
 	}
 	safe->adding = RMR_PLACE_EVAL;
 	for (size_t i = 0; i < EVAL_FUNCTIONS; i++)
