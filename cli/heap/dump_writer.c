@@ -2,8 +2,7 @@
 #include "cli/heap/dump_writer.h"
 
 #include "attach/cleanup.h"
-#include "cli/heap/dump_text.h"
-#include "payloads/heap_dump/records.h"
+#include "cli/heap/dump_internal.h"
 #include "payloads/ring.h"
 
 #include <poll.h>
@@ -13,11 +12,9 @@
 #include <time.h>
 
 enum {
-	LINE_ROOM = 2 << 20, // what the longest record can become: 6 bytes of text a byte
 	CONSUME = 256 << 10, // bytes of records after which the ring is told
 	PEEK_MS = 100,
 	PROGRESS_MS = 100,
-	RECORDS_BETWEEN_CLOCKS = 4096,
 };
 
 // A type's parts of every line of its objects.
@@ -47,7 +44,7 @@ struct writer {
 	} tail;
 };
 
-static struct rmr_error *bad(const char *what)
+struct rmr_error *rmr_dump_bad(const char *what)
 {
 	struct rmr_error *err = rmr_error_create(RMR_E_PROTOCOL, 0,
 		"the heap walker's records make no sense: %s", what);
@@ -55,60 +52,9 @@ static struct rmr_error *bad(const char *what)
 	return rmr_error_hint(err, "take the dump again; the target may have damaged the ring");
 }
 
-// ---- reading a record ----
-
-struct cursor {
-	const unsigned char *at, *end;
-	bool failed;
-};
-
-// The next word; 0 and failed behind the end. Every word is read once: the producer could change it.
-static uint64_t next_word(struct cursor *c)
-{
-	uint64_t word;
-
-	if (c->end - c->at < 8) {
-		c->failed = true;
-		return 0;
-	}
-	memcpy(&word, c->at, 8);
-	c->at += 8;
-	return word;
-}
-
-struct text {
-	struct rmr_text head;
-	const unsigned char *bytes;
-};
-
-static struct text next_text(struct cursor *c)
-{
-	struct text text = {.bytes = c->at};
-	uint64_t word = next_word(c);
-
-	memcpy(&text.head, &word, 8);
-	size_t padded = ((size_t)text.head.size + 7) & ~(size_t)7;
-	if (c->failed || (size_t)(c->end - c->at) < padded || text.head.encoding >= RMR_TEXT_ENCODINGS ||
-		text.head.style >= RMR_STYLES) {
-		c->failed = true;
-		return (struct text){.bytes = c->at};
-	}
-	text.bytes = c->at;
-	c->at += padded;
-	return text;
-}
-
 // ---- pieces of a line ----
 
-static inline char *put(char *p, const char *text, size_t size)
-{
-	memcpy(p, text, size);
-	return p + size;
-}
-
-#define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
-
-static char *put_text(char *p, const struct text *text)
+char *rmr_dump_put_text(char *p, const struct rmr_dump_text *text)
 {
 	*p++ = '"';
 	p = rmr_dump_text_string(p, text->bytes, text->head.size, text->head.encoding);
@@ -116,7 +62,7 @@ static char *put_text(char *p, const struct text *text)
 	return p;
 }
 
-static char *put_name(char *p, const struct text *text)
+char *rmr_dump_put_name(char *p, const struct rmr_dump_text *text)
 {
 	static const char *const before[RMR_STYLES] = {"", "", ".", "<local ", "<cell ", "[",
 		"['"};
@@ -133,7 +79,18 @@ static char *put_name(char *p, const struct text *text)
 	return p;
 }
 
-static char *put_value(char *p, const struct text *text)
+char *rmr_dump_put_refs(char *p, const unsigned char *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t address;
+		memcpy(&address, from + i * 8, 8);
+		p = rmr_dump_text_u64(p, address);
+		*p++ = ',';
+	}
+	return count ? p - 1 : p;
+}
+
+static char *put_value(char *p, const struct rmr_dump_text *text)
 {
 	int64_t integer;
 	double number;
@@ -179,17 +136,6 @@ static char *put_addresses(char *p, const unsigned char *from, size_t count, boo
 		p = rmr_dump_text_u64(p, address);
 	}
 	return p;
-}
-
-static char *put_refs(char *p, const unsigned char *from, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		uint64_t address;
-		memcpy(&address, from + i * 8, 8);
-		p = rmr_dump_text_u64(p, address);
-		*p++ = ',';
-	}
-	return count ? p - 1 : p;
 }
 
 static char *put_flags(char *p, unsigned flags)
@@ -245,13 +191,13 @@ static char *put_tail(char *p, const struct tail *tail)
 
 // ---- types and shapes ----
 
-static struct rmr_error *read_type(struct writer *w, struct cursor *c)
+static struct rmr_error *read_type(struct writer *w, struct rmr_dump_cursor *c)
 {
-	uint64_t address = next_word(c), id = (uint32_t)next_word(c);
-	struct text name = next_text(c);
+	uint64_t address = rmr_dump_next_word(c), id = (uint32_t)rmr_dump_next_word(c);
+	struct rmr_dump_text name = rmr_dump_next_text(c);
 
 	if (c->failed || id >= RMR_DUMP_MAX_TYPES)
-		return bad("a type");
+		return rmr_dump_bad("a type");
 	if (id >= w->type_room) {
 		uint32_t room = w->type_room ? w->type_room : 1024;
 		while (room <= id)
@@ -267,7 +213,7 @@ static struct rmr_error *read_type(struct writer *w, struct cursor *c)
 	if (!text)
 		return &rmr_enomem;
 	char *p = w->meliae ? PUT(text, ", \"type\": ") : PUT(text, ",\"type\":");
-	p = put_text(p, &name);
+	p = rmr_dump_put_text(p, &name);
 	p = w->meliae ? PUT(p, ", \"size\": ") : PUT(p, ",\"size\":");
 	struct type_text *type = &w->types[id];
 	type->size_at = (uint32_t)(p - text);
@@ -281,27 +227,27 @@ static struct rmr_error *read_type(struct writer *w, struct cursor *c)
 	return NULL;
 }
 
-static struct rmr_error *read_shape(struct writer *w, struct cursor *c)
+static struct rmr_error *read_shape(struct writer *w, struct rmr_dump_cursor *c)
 {
-	uint64_t word = next_word(c);
+	uint64_t word = rmr_dump_next_word(c);
 	uint32_t count = (uint32_t)(word >> 32);
 	char *line, *p;
 
 	if (w->meliae)
 		return NULL;
-	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, LINE_ROOM, &line);
+	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, RMR_DUMP_LINE_ROOM, &line);
 	if (err)
 		return err;
 	p = PUT(line, "{\"shape\":");
 	p = rmr_dump_text_u64(p, (uint32_t)word);
 	p = PUT(p, ",\"names\":[");
 	for (uint32_t i = 0; i < count; i++) {
-		struct text name = next_text(c);
+		struct rmr_dump_text name = rmr_dump_next_text(c);
 		if (c->failed)
-			return bad("a shape");
+			return rmr_dump_bad("a shape");
 		if (i)
 			*p++ = ',';
-		p = put_name(p, &name);
+		p = rmr_dump_put_name(p, &name);
 	}
 	p = PUT(p, "]}\n");
 	rmr_dump_sink_commit(w->sink, (size_t)(p - line));
@@ -322,12 +268,12 @@ struct object {
 	struct rmr_rec_object rec;
 	uint64_t size, rc, len;
 	uint32_t hidden, keys;
-	struct text name, module, file, value;
+	struct rmr_dump_text name, module, file, value;
 	struct tail tail;
 };
 
 // Fills @p o from a record whose fixed part is already in it.
-static bool read_fields(struct object *o, struct cursor *c)
+static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 {
 	unsigned flags = o->rec.head.flags;
 
@@ -338,30 +284,30 @@ static bool read_fields(struct object *o, struct cursor *c)
 	o->tail.owned = o->tail.weak = 0;
 	o->hidden = o->keys = 0;
 	if (flags & RMR_OBJECT_WIDE) {
-		o->size = next_word(c);
-		o->rc = next_word(c);
+		o->size = rmr_dump_next_word(c);
+		o->rc = rmr_dump_next_word(c);
 	}
 	if (flags & RMR_OBJECT_LEN)
-		o->len = next_word(c);
+		o->len = rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_OWNED)
-		o->tail.owned = next_word(c);
+		o->tail.owned = rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_WEAK)
-		o->tail.weak = next_word(c);
+		o->tail.weak = rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_COUNTS) {
-		uint64_t counts = next_word(c);
+		uint64_t counts = rmr_dump_next_word(c);
 		o->hidden = (uint32_t)counts;
 		o->keys = (uint32_t)(counts >> 32);
 	}
 	if (flags & RMR_OBJECT_LINE)
-		o->tail.line = (int64_t)next_word(c);
+		o->tail.line = (int64_t)rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_NAME)
-		o->name = next_text(c);
+		o->name = rmr_dump_next_text(c);
 	if (flags & RMR_OBJECT_MODULE)
-		o->module = next_text(c);
+		o->module = rmr_dump_next_text(c);
 	if (flags & RMR_OBJECT_FILE)
-		o->file = next_text(c);
+		o->file = rmr_dump_next_text(c);
 	if (flags & RMR_OBJECT_VALUE)
-		o->value = next_text(c);
+		o->value = rmr_dump_next_text(c);
 	return !c->failed;
 }
 
@@ -378,11 +324,11 @@ static char *put_object_head(char *p, const struct object *o, const struct type_
 	p = copy_type(p, type->text + type->size_at, type->size - type->size_at);
 	if (flags & RMR_OBJECT_NAME) {
 		p = PUT(p, ",\"name\":");
-		p = put_text(p, &o->name);
+		p = rmr_dump_put_text(p, &o->name);
 	}
 	if (flags & RMR_OBJECT_MODULE) {
 		p = PUT(p, ",\"module\":");
-		p = put_text(p, &o->module);
+		p = rmr_dump_put_text(p, &o->module);
 	}
 	if (flags & RMR_OBJECT_LEN) {
 		p = PUT(p, ",\"len\":");
@@ -390,7 +336,7 @@ static char *put_object_head(char *p, const struct object *o, const struct type_
 	}
 	if (flags & RMR_OBJECT_FILE) {
 		p = PUT(p, ",\"file\":");
-		p = put_text(p, &o->file);
+		p = rmr_dump_put_text(p, &o->file);
 	}
 	if (flags & RMR_OBJECT_VALUE) {
 		p = PUT(p, ",\"value\":");
@@ -404,7 +350,7 @@ static const char *const list_starts[RMR_PARTS] = {
 	[RMR_PART_KEYS] = ",\"keys\":["};
 
 // The references of a record that ends with them.
-static char *put_lists(struct writer *w, char *p, const struct object *o, struct cursor *c,
+static char *put_lists(struct writer *w, char *p, const struct object *o, struct rmr_dump_cursor *c,
 	size_t refs)
 {
 	size_t counts[RMR_PARTS] = {0, refs, o->hidden, o->keys};
@@ -416,7 +362,7 @@ static char *put_lists(struct writer *w, char *p, const struct object *o, struct
 		if (part > RMR_PART_REFS)
 			*p++ = ']';
 		p = stpcpy(p, list_starts[part]);
-		p = put_refs(p, c->at, counts[part]);
+		p = rmr_dump_put_refs(p, c->at, counts[part]);
 		c->at += counts[part] * 8;
 		w->part = part;
 	}
@@ -428,7 +374,7 @@ static char *put_lists(struct writer *w, char *p, const struct object *o, struct
 
 // meliae's line: keys in its order, all references in one list.
 static char *put_meliae(char *p, const struct object *o, const struct type_text *type,
-	struct cursor *c, size_t count, bool *first_ref)
+	struct rmr_dump_cursor *c, size_t count, bool *first_ref)
 {
 	unsigned flags = o->rec.head.flags;
 
@@ -438,7 +384,7 @@ static char *put_meliae(char *p, const struct object *o, const struct type_text 
 	p = rmr_dump_text_u64(p, o->size);
 	if (flags & RMR_OBJECT_NAME) {
 		p = PUT(p, ", \"name\": ");
-		p = put_text(p, &o->name);
+		p = rmr_dump_put_text(p, &o->name);
 	}
 	if (flags & RMR_OBJECT_LEN) {
 		p = PUT(p, ", \"len\": ");
@@ -460,7 +406,7 @@ static char *put_meliae(char *p, const struct object *o, const struct type_text 
 	return p;
 }
 
-static struct rmr_error *read_object(struct writer *w, struct cursor *c,
+static struct rmr_error *read_object(struct writer *w, struct rmr_dump_cursor *c,
 	const struct rmr_rec_object *rec)
 {
 	struct object o;
@@ -468,11 +414,11 @@ static struct rmr_error *read_object(struct writer *w, struct cursor *c,
 
 	o.rec = *rec;
 	if (!read_fields(&o, c) || o.rec.type >= w->type_room || !w->types[o.rec.type].text)
-		return bad("an object");
+		return rmr_dump_bad("an object");
 	size_t rest = (size_t)(c->end - c->at) / 8;
 	if ((uint64_t)o.hidden + o.keys > rest)
-		return bad("an object's references");
-	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, LINE_ROOM, &line);
+		return rmr_dump_bad("an object's references");
+	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, RMR_DUMP_LINE_ROOM, &line);
 	if (err)
 		return err;
 	const struct type_text *type = &w->types[o.rec.type];
@@ -480,7 +426,7 @@ static struct rmr_error *read_object(struct writer *w, struct cursor *c,
 	bool value_goes_on = more && (o.rec.head.flags & RMR_OBJECT_VALUE) && o.value.head.more &&
 		o.value.head.encoding <= RMR_TEXT_UCS4;
 	if ((o.rec.head.flags & RMR_OBJECT_VALUE) && o.value.head.more && !value_goes_on)
-		return bad("a value");
+		return rmr_dump_bad("a value");
 	char *p;
 	if (w->meliae) {
 		p = put_meliae(line, &o, type, c, rest, &w->first_ref);
@@ -504,15 +450,15 @@ static struct rmr_error *read_object(struct writer *w, struct cursor *c,
 	return NULL;
 }
 
-static struct rmr_error *read_value_part(struct writer *w, struct cursor *c, bool more)
+static struct rmr_error *read_value_part(struct writer *w, struct rmr_dump_cursor *c, bool more)
 {
-	struct text text = next_text(c);
+	struct rmr_dump_text text = rmr_dump_next_text(c);
 	char *line;
 
 	if (c->failed || !w->value_is_open || text.head.encoding > RMR_TEXT_UCS4 ||
 		text.head.more != more)
-		return bad("a part of a value");
-	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, LINE_ROOM, &line);
+		return rmr_dump_bad("a part of a value");
+	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, RMR_DUMP_LINE_ROOM, &line);
 	if (err)
 		return err;
 	char *p = rmr_dump_text_string(line, text.bytes, text.head.size, text.head.encoding);
@@ -528,18 +474,18 @@ static struct rmr_error *read_value_part(struct writer *w, struct cursor *c, boo
 	return NULL;
 }
 
-static struct rmr_error *read_part(struct writer *w, struct cursor *c, const struct rmr_rec *head)
+static struct rmr_error *read_part(struct writer *w, struct rmr_dump_cursor *c, const struct rmr_rec *head)
 {
 	bool more = head->flags & RMR_OBJECT_MORE;
 	char *line;
 
 	if (!w->open)
-		return bad("a part of no object");
+		return rmr_dump_bad("a part of no object");
 	if (head->part == RMR_PART_VALUE)
 		return read_value_part(w, c, more);
 	if (w->value_is_open || head->part >= RMR_PARTS || head->part < w->part)
-		return bad("a part out of order");
-	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, LINE_ROOM, &line);
+		return rmr_dump_bad("a part out of order");
+	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, RMR_DUMP_LINE_ROOM, &line);
 	if (err)
 		return err;
 	char *p = line;
@@ -558,139 +504,21 @@ static struct rmr_error *read_part(struct writer *w, struct cursor *c, const str
 	return NULL;
 }
 
-// ---- roots ----
-
-struct root {
-	struct rmr_rec_root_head rec;
-	struct text texts[3];
-};
-
-static char *put_label(char *p, const struct root *root, unsigned kind)
-{
-	const struct text *name = &root->texts[0];
-
-	*p++ = '"';
-	if (kind == RMR_ROOT_THREAD) {
-		p = PUT(p, "<thread ");
-		if (name->head.size)
-			p = rmr_dump_text_string(p, name->bytes, name->head.size,
-				name->head.encoding);
-		else
-			p = rmr_dump_text_u64(p, root->rec.ident);
-		p = PUT(p, ">");
-	} else if (kind == RMR_ROOT_FRAME) {
-		const struct text *file = &root->texts[2];
-		// Only the file's last component, to keep paths short.
-		size_t from = 0;
-		for (size_t i = 0; file->head.encoding <= RMR_TEXT_LATIN1 && i < file->head.size; i++)
-			from = file->bytes[i] == '/' ? i + 1 : from;
-		p = PUT(p, "<frame ");
-		p = rmr_dump_text_string(p, name->bytes, name->head.size, name->head.encoding);
-		p = PUT(p, " at ");
-		// Copied: the string functions read whole words from the start of a padded text.
-		char copy[RMR_REC_MAX_TEXT + 8] = {0};
-		size_t size = file->head.size - from;
-		size = size < RMR_REC_MAX_TEXT ? size : RMR_REC_MAX_TEXT;
-		memcpy(copy, file->bytes + from, size);
-		p = rmr_dump_text_string(p, copy, size, file->head.encoding);
-		*p++ = ':';
-		p = rmr_dump_text_i64(p, root->rec.line);
-		*p++ = '>';
-	} else {
-		p = rmr_dump_text_string(p, name->bytes, name->head.size, name->head.encoding);
-	}
-	*p++ = '"';
-	return p;
-}
-
-static char *put_root_facts(char *p, const struct root *root, unsigned kind)
-{
-	p = PUT(p, ",\"interpreter\":");
-	p = rmr_dump_text_u64(p, root->rec.interpreter);
-	if (kind == RMR_ROOT_THREAD) {
-		p = PUT(p, ",\"ident\":");
-		p = rmr_dump_text_u64(p, root->rec.ident);
-		p = PUT(p, ",\"native\":");
-		p = rmr_dump_text_u64(p, root->rec.native);
-		if (root->texts[0].head.size) {
-			p = PUT(p, ",\"name\":");
-			p = put_text(p, &root->texts[0]);
-		}
-	} else if (kind == RMR_ROOT_FRAME) {
-		p = PUT(p, ",\"thread\":");
-		p = rmr_dump_text_u64(p, root->rec.ident);
-		p = PUT(p, ",\"depth\":");
-		p = rmr_dump_text_u64(p, root->rec.depth);
-		p = PUT(p, ",\"function\":");
-		p = put_text(p, &root->texts[0]);
-		p = PUT(p, ",\"file\":");
-		p = put_text(p, &root->texts[2]);
-		p = PUT(p, ",\"line\":");
-		p = rmr_dump_text_i64(p, root->rec.line);
-	}
-	return p;
-}
-
-static struct rmr_error *read_root(struct writer *w, struct cursor *c, const struct rmr_rec *head)
-{
-	static const char *const kinds[RMR_ROOTS] = {"interpreter", "thread", "frame", "static",
-		"interned"};
-	struct root root;
-	char *line;
-
-	if (w->meliae)
-		return NULL;
-	memcpy(&root.rec, c->at - sizeof(root.rec.head), sizeof(root.rec));
-	c->at += sizeof(root.rec) - sizeof(root.rec.head);
-	for (int i = 0; i < 3; i++) {
-		root.texts[i] = next_text(c);
-		// Written twice, so longer ones would not fit the line's room.
-		c->failed |= root.texts[i].head.size > RMR_REC_MAX_TEXT;
-	}
-	const unsigned char *refs = c->at;
-	if (c->failed || head->part >= RMR_ROOTS ||
-		root.rec.count > (size_t)(c->end - c->at) / 8)
-		return bad("a root");
-	c->at += (size_t)root.rec.count * 8;
-	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, LINE_ROOM, &line);
-	if (err)
-		return err;
-	char *p = PUT(line, "{\"root\":\"");
-	p = stpcpy(p, kinds[head->part]);
-	p = PUT(p, "\",\"label\":");
-	p = put_label(p, &root, head->part);
-	p = put_root_facts(p, &root, head->part);
-	p = PUT(p, ",\"names\":[");
-	for (uint32_t i = 0; i < root.rec.count; i++) {
-		struct text name = next_text(c);
-		if (c->failed)
-			return bad("a root's names");
-		if (i)
-			*p++ = ',';
-		p = put_name(p, &name);
-	}
-	p = PUT(p, "],\"refs\":[");
-	p = put_refs(p, refs, root.rec.count);
-	p = PUT(p, "]}\n");
-	rmr_dump_sink_commit(w->sink, (size_t)(p - line));
-	return NULL;
-}
-
 // ---- the end ----
 
-static struct rmr_error *read_end(struct writer *w, struct cursor *c)
+static struct rmr_error *read_end(struct writer *w, struct rmr_dump_cursor *c)
 {
 	struct rmr_dump_totals *t = w->totals;
 	uint64_t *const fields[] = {&t->objects, &t->references, &t->bytes, &t->types, &t->shapes,
 		&t->roots, &t->faults, &t->walk_ns};
 
 	for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		*fields[i] = next_word(c);
-	struct text partial = next_text(c);
+		*fields[i] = rmr_dump_next_word(c);
+	struct rmr_dump_text partial = rmr_dump_next_text(c);
 	if (c->failed || w->open)
-		return bad("the end");
+		return rmr_dump_bad("the end");
 	if (t->objects != w->objects)
-		return bad("the number of objects differs");
+		return rmr_dump_bad("the number of objects differs");
 	char text[sizeof(t->partial)] = "";
 	size_t size = partial.head.size < sizeof(text) - 1 ? partial.head.size : sizeof(text) - 1;
 	memcpy(text, partial.bytes, size);
@@ -706,15 +534,15 @@ static struct rmr_error *read_end(struct writer *w, struct cursor *c)
 static struct rmr_error *read_record(struct writer *w, const unsigned char *bytes,
 	const struct rmr_rec *head)
 {
-	struct cursor c = {bytes + sizeof(*head), bytes + head->size, false};
+	struct rmr_dump_cursor c = {bytes + sizeof(*head), bytes + head->size, false};
 	struct rmr_rec_object object;
 
 	if (w->open && head->kind != RMR_REC_PART)
-		return bad("an object without its end");
+		return rmr_dump_bad("an object without its end");
 	switch (head->kind) {
 	case RMR_REC_OBJECT:
 		if (head->size < sizeof(object))
-			return bad("a short object");
+			return rmr_dump_bad("a short object");
 		memcpy(&object, bytes, sizeof(object));
 		object.head = *head;
 		c.at = bytes + sizeof(object);
@@ -727,15 +555,15 @@ static struct rmr_error *read_record(struct writer *w, const unsigned char *byte
 		return read_shape(w, &c);
 	case RMR_REC_ROOT:
 		if (head->size < sizeof(struct rmr_rec_root_head))
-			return bad("a short root");
-		return read_root(w, &c, head);
+			return rmr_dump_bad("a short root");
+		return w->meliae ? NULL : rmr_dump_root(w->sink, &c, head);
 	case RMR_REC_COUNT:
-		w->expected = next_word(&c);
+		w->expected = rmr_dump_next_word(&c);
 		return NULL;
 	case RMR_REC_END:
 		return read_end(w, &c);
 	}
-	return bad("an unknown kind");
+	return rmr_dump_bad("an unknown kind");
 }
 
 static uint64_t now_ms(void)
@@ -770,11 +598,11 @@ static struct rmr_error *read_records(struct writer *w, const unsigned char *byt
 	while (used < size && used < CONSUME && !w->ended) {
 		struct rmr_rec head;
 		if (size - used < sizeof(head))
-			return bad("a cut record");
+			return rmr_dump_bad("a cut record");
 		memcpy(&head, bytes + used, sizeof(head));
 		if (head.size < sizeof(head) || head.size % 8 || head.size > RMR_REC_MAX ||
 			head.size > size - used)
-			return bad("a record's size");
+			return rmr_dump_bad("a record's size");
 		struct rmr_error *err = read_record(w, bytes + used, &head);
 		if (err)
 			return err;
@@ -832,7 +660,7 @@ static struct rmr_error *read_ring(struct writer *w, struct rmr_ring *ring)
 		case RMR_RING_FINISHED:
 			return cut_off();
 		default:
-			return bad("the ring's positions");
+			return rmr_dump_bad("the ring's positions");
 		}
 	}
 	return NULL;
