@@ -122,6 +122,7 @@ KINDS = {
     "sleep": Kind("sleep"),
     "busy": Kind("busy", busy=True, vary="state"),
     "accept": Kind("accept"),
+    "locked": Kind("locked"),
     "threads": Kind("threads", "50", busy=True),
     "known_heap": Kind("known_heap"),
     "malloc1": Kind("malloc", "1", busy=True, vary="state maps"),

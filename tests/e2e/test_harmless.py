@@ -19,7 +19,7 @@ import support
 ATTACHES = 200 if support.LONG else 12
 KILLS = 100 if support.LONG else 20
 POINTS = 14  # rmr_borrow_point()
-KINDS = ("sleep", "busy", "accept", "threads", "malloc1", "malloc9", "malloc_c1", "malloc_c2", "forks",
+KINDS = ("sleep", "busy", "accept", "locked", "threads", "malloc1", "malloc9", "malloc_c1", "malloc_c2", "forks",
          "forks_quick", "subprocesses", "signals",
          "small_stacks", "recursion", "dlopens", "setids", "floats", "busy_c")
 CALLS = ("epoll_wait", "epoll_infinite", "sigtimedwait", "semtimedop", "recv", "poll", "select",

@@ -12,9 +12,10 @@ def on_alarm(signum, frame):
     alarms[0] += 1
 
 
-kit.ready()
+before = start = 0
 signal.signal(signal.SIGALRM, on_alarm)
 signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+kit.ready()
 try:
     while True:
         before, start = alarms[0], time.monotonic()
