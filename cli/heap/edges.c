@@ -51,7 +51,9 @@ static void read_shape(const struct rmr_heap *heap, uint32_t index, struct rmr_e
 	for (size_t i = 0; i < count; i++) {
 		if (!names[i].start)
 			continue;
-		if (i < NAMES_MAX && !is_name(names[i], ".__class__"))
+		/* A frame's callers are roots themselves: no way to its locals. */
+		if (i < NAMES_MAX && !is_name(names[i], ".__class__") &&
+			!is_name(names[i], ".f_back"))
 			shape->named |= 1ull << i;
 		if (is_name(names[i], ".__dict__"))
 			shape->dict = (uint32_t)i;

@@ -12,7 +12,7 @@
 struct rmr_edges {
 	const struct rmr_heap *heap;
 	struct rmr_edges_shape {
-		uint64_t named;  /**< bit i: name i is there, and is not .__class__; at most 62 of them */
+		uint64_t named;  /**< bit i: name i is there, but no .__class__ or .f_back; at most 62 */
 		uint32_t dict;   /**< index of the name .__dict__, or RMR_NO_OBJECT */
 		bool known, many; /**< many: more than 62 names, ask names.c */
 	} *shapes;
@@ -24,7 +24,7 @@ void rmr_edges_destroy(struct rmr_edges *edges);
 
 /**
  * The index of the first reference from @p source to @p target that continues a path by a name, or
- * UINT64_MAX: neither a dict's key nor .__class__ does.
+ * UINT64_MAX: neither a dict's key nor .__class__ nor .f_back does.
  */
 uint64_t rmr_edges_named(struct rmr_edges *edges, uint32_t source, uint32_t target);
 /** The index of the first reference from @p source to @p target of any kind, or UINT64_MAX. */

@@ -69,6 +69,19 @@ static bool can_grow(const struct rmr_heap *heap, uint32_t id)
 	}
 }
 
+/* True for a dict whose keys are its values: the interpreter's interned strings. */
+static bool is_interned(const struct rmr_heap *heap, uint32_t id)
+{
+	struct rmr_ids ids = rmr_heap_children(heap, id);
+	uint64_t len = rmr_heap_len(heap, id), same = 0;
+
+	if (!(heap->flags[id] & RMR_FLAG_KEYS) || ids.count != 2 * len)
+		return false;
+	for (uint64_t i = 0; i < len; i++)
+		same += ids.ids[i] == ids.ids[len + i];
+	return same == len;
+}
+
 /* True for what the interpreter itself keeps: dicts of modules and classes, sys.modules. */
 static bool is_furniture(struct leak_work *work, uint32_t id)
 {
@@ -84,6 +97,8 @@ static bool is_furniture(struct leak_work *work, uint32_t id)
 	}
 	if (rmr_heap_builtin(heap, id) != RMR_BUILTIN_DICT)
 		return false;
+	if (!referrers.count && is_interned(heap, id))
+		return true;
 	for (uint64_t i = 0; i < referrers.count; i++) {
 		uint32_t owner = referrers.ids[i];
 		bool class = rmr_heap_flags(heap, owner) & RMR_FLAG_MODULE ||

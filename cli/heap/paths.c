@@ -92,6 +92,9 @@ static bool is_last_resort(const struct rmr_heap *heap, uint32_t number, uint64_
 
 	if (root->kind != RMR_ROOT_FRAME)
 		return root->kind == RMR_ROOT_STATIC;
+	/* Up to 3.10, the frame is an object, and its references are the locals. */
+	if (rmr_heap_builtin(heap, root->refs.ids[reference]) == RMR_BUILTIN_FRAME)
+		return false;
 	_rmr_free_ char *name = rmr_heap_root_name(heap, number, reference);
 	return !name || *name == '<' || !strncmp(name, ".f_", 3);
 }

@@ -82,6 +82,54 @@ START_TEST(paths_are_written_as_python)
 }
 END_TEST
 
+/* Up to Python 3.10 frames are objects: the root names the frame, the frame its locals. */
+START_TEST(frame_objects_hold_locals)
+{
+	struct rmr_heap *heap = fixture_open(
+		"{\"shape\": 1, \"names\": [\".f_back\", \".x\"]}\n"
+		"{\"address\": 1, \"type\": \"frame\", \"size\": 1, \"shape\": 1, \"refs\": [2, 4]}\n"
+		"{\"address\": 2, \"type\": \"frame\", \"size\": 1, \"shape\": 1, \"refs\": [4, 3]}\n"
+		"{\"address\": 3, \"type\": \"A\", \"size\": 1, \"refs\": []}\n"
+		"{\"address\": 4, \"type\": \"A\", \"size\": 1, \"refs\": []}\n"
+		"{\"root\": \"frame\", \"label\": \"<frame g>\", \"names\": [null], \"refs\": [1]}\n"
+		"{\"root\": \"frame\", \"label\": \"<frame f>\", \"names\": [null], \"refs\": [2]}\n");
+	struct rmr_paths_options options = {.limit = 3};
+	struct rmr_paths *paths;
+
+	assert_ok(rmr_paths_find(heap, fixture_id(heap, 3), &options, &paths));
+	ck_assert_uint_eq(paths->count, 1);
+	ck_assert_str_eq(paths->paths[0].expression, "<frame f>.x");
+	rmr_paths_destroy(paths);
+	rmr_heap_close(heap);
+}
+END_TEST
+
+START_TEST(long_runs_are_told_by_their_number)
+{
+	enum { LENGTH = 5000 };
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	struct rmr_error *err;
+	struct rmr_paths *paths;
+
+	fputs("{\"shape\": 1, \"names\": [\".next\"]}\n", out);
+	for (unsigned i = 1; i <= LENGTH; i++)
+		fprintf(out, "{\"address\": %u, \"type\": \"n\", \"size\": 1, \"shape\": 1, \"refs\": [%u]}\n", i,
+			i + 1);
+	fputs("{\"root\": \"interpreter\", \"label\": \"r\", \"refs\": [1]}\n", out);
+	fclose(out);
+	struct rmr_heap *heap = fixture_try(text, size, &err);
+	free(text);
+	ck_assert_ptr_null(err);
+	assert_ok(rmr_paths_find(heap, fixture_id(heap, LENGTH), NULL, &paths));
+	ck_assert_uint_eq(paths->paths[0].count, LENGTH);
+	ck_assert_str_eq(paths->paths[0].expression, "r.next.next.next<4996 more of .next>");
+	rmr_paths_destroy(paths);
+	rmr_heap_close(heap);
+}
+END_TEST
+
 START_TEST(unknown_word_to_avoid)
 {
 	struct rmr_heap *heap = fixture_open(app);
@@ -151,6 +199,8 @@ static Suite *make_suite(void)
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, paths_are_written_as_python, 0, sizeof(cases) / sizeof(*cases));
+	tcase_add_test(tests, frame_objects_hold_locals);
+	tcase_add_test(tests, long_runs_are_told_by_their_number);
 	tcase_add_test(tests, unknown_word_to_avoid);
 	tcase_add_test(tests, paths_are_shortest);
 	suite_add_tcase(suite, tests);
