@@ -115,25 +115,35 @@ static struct rmr_error *spawn_boot(struct rmr_session *session)
 	return err;
 }
 
-/** The new thread did not start: its maker may wait for a lock that it holds itself. */
-static struct rmr_error *did_not_start(struct rmr_session *session)
+/**
+ * The new thread is late: its maker may wait for a lock that it holds itself, and is then brought
+ * back. NULL if it is only slow.
+ */
+static struct rmr_error *look_after_maker(struct rmr_session *session)
 {
 	bool rescued = false;
 	struct rmr_error *err = rmr_spawn_rescue(session->target, &session->spawned, &rescued);
 
-	if (err)
+	if (err || !rescued)
 		return err;
-	err = rmr_error_create(RMR_E_TIMEOUT, 0, "the agent's thread did not start");
-	if (rescued)
-		err = rmr_error_context(err, "the borrowed thread had to be freed from a lock");
-	return rmr_error_hint(err, "a thread limit (pids.max, RLIMIT_NPROC) may be reached in the target");
+	return rmr_error_hint(rmr_error_create(RMR_E_TIMEOUT, 0,
+			"the agent's thread did not start: the borrowed thread had to be freed from a lock"),
+		"the target goes on; try again");
+}
+
+static struct rmr_error *did_not_start(void)
+{
+	return rmr_error_hint(
+		rmr_error_create(RMR_E_TIMEOUT, 0, "the agent's thread did not start"),
+		"the target may be out of threads or short of processor time");
 }
 
 /** Waits until the new thread has made its socket; takes remora's end of it. */
 static struct rmr_error *meet_boot(struct rmr_session *session)
 {
 	rmr_addr_t address = session->spawned.region + RMR_BOOT_OFFSET;
-	uint64_t end = rmr_log_now() + START_MS * 1000000ull;
+	unsigned patience = session->options.timeouts.attach_ms;
+	uint64_t start = rmr_log_now(), look = start + START_MS * 1000000ull;
 	struct rmr_boot boot;
 
 	for (unsigned us = 20;; us = us < 1000 ? us + us / 4 : 1000) {
@@ -143,8 +153,15 @@ static struct rmr_error *meet_boot(struct rmr_session *session)
 			return rmr_error_context(err, "the agent's thread has left again");
 		if (__atomic_load_n(&boot.state, __ATOMIC_ACQUIRE) != RMR_BOOT_NEW)
 			break;
-		if (rmr_log_now() > end)
-			return did_not_start(session);
+		uint64_t now = rmr_log_now();
+		if (patience && now > start + patience * 1000000ull)
+			return did_not_start();
+		if (now > look) {
+			look = now + START_MS * 1000000ull;
+			err = look_after_maker(session);
+			if (err)
+				return err;
+		}
 		pause_us(us);
 	}
 	if (boot.state != RMR_BOOT_READY)
@@ -167,6 +184,19 @@ static struct rmr_error *meet_boot(struct rmr_session *session)
 	return NULL;
 }
 
+/** The agent's end of the channel closed before it had answered. */
+static struct rmr_error *ended_early(const struct rmr_session *session)
+{
+	struct rmr_error *err = rmr_target_check(session->target);
+
+	if (!err)
+		return rmr_error_hint(rmr_error_create(RMR_E_TARGET, 0,
+				"the agent could not take its end of the channel"),
+			"the target may have no free file descriptor (too many open files)");
+	rmr_error_destroy(err);
+	return rmr_error_create(RMR_E_TARGET, 0, "the target ended during the attach");
+}
+
 static struct rmr_error *expect_frame(struct rmr_session *session, uint32_t type, size_t size)
 {
 	enum rmr_channel_event event;
@@ -183,7 +213,7 @@ static struct rmr_error *expect_frame(struct rmr_session *session, uint32_t type
 	case RMR_CHANNEL_CANCEL:
 		return rmr_error_create(RMR_E_INTERRUPTED, 0, "interrupted");
 	case RMR_CHANNEL_CLOSED:
-		return rmr_error_create(RMR_E_TARGET, 0, "the target ended during the attach");
+		return ended_early(session);
 	}
 	if (((struct rmr_frame *)session->channel.frame)->type != type ||
 		session->channel.size != size)

@@ -12,7 +12,10 @@ import _thread
 OK, FAILED, EXIT, INTERRUPTED = 0, 1, 2, 3  # enum rmr_outcome
 PIECE = 60000  # bytes in a frame, below RMR_FRAME_MAX
 Module = type(sys)
-inode = posix.fstat(descriptor).st_ino
+try:
+    inode = posix.fstat(descriptor).st_ino
+except OSError:
+    inode = None  # a seccomp filter may forbid it
 
 outcome, status = INTERRUPTED, 0
 saved = None
@@ -35,7 +38,7 @@ def make_stream(original, head, _get_pid=posix.getpid, _get_ident=_thread.get_id
         return state[1] == (_get_pid(), _get_ident())
 
     def send(data):
-        if _fstat(descriptor).st_ino != inode:
+        if inode is not None and _fstat(descriptor).st_ino != inode:
             raise OSError("the program has closed remora's channel")
         for start in range(0, len(data), PIECE):
             _write(descriptor, head + data[start:start + PIECE])
