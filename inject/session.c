@@ -191,8 +191,8 @@ static struct rmr_error *ended_early(const struct rmr_session *session)
 
 	if (!err)
 		return rmr_error_hint(rmr_error_create(RMR_E_TARGET, 0,
-				"the agent could not take its end of the channel"),
-			"the target may have no free file descriptor (too many open files)");
+				"the agent got no file descriptor in the target"),
+			"it may have too many open files: raise its limit (RLIMIT_NOFILE)");
 	rmr_error_destroy(err);
 	return rmr_error_create(RMR_E_TARGET, 0, "the target ended during the attach");
 }
