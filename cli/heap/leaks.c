@@ -354,8 +354,9 @@ static bool tell_inside(const struct leak_work *work, const struct candidate *ca
 			best = bytes[i] > bytes[best] ? i : best;
 		if (!bytes[best])
 			break;
-		rmr_text_format(text, "%s%llu %s (", shown ? ", " : " Inside: ",
-			(unsigned long long)counts[best], heap->types[best].label);
+		rmr_text_put(text, shown ? ", " : " Inside: ");
+		rmr_text_count(text, counts[best]);
+		rmr_text_format(text, " %s (", heap->types[best].label);
 		rmr_text_bytes(text, bytes[best]);
 		rmr_text_put(text, ")");
 		bytes[best] = 0;
@@ -366,10 +367,12 @@ static bool tell_inside(const struct leak_work *work, const struct candidate *ca
 	}
 	if (complete && count > 1)
 		rmr_text_put(text, ".");
-	if (streams)
-		rmr_text_format(text, " The %llu zlib.Compress objects among them own memory of "
-			"zlib, up to 256 kB each, that no Python object shows.",
-			(unsigned long long)streams);
+	if (streams) {
+		rmr_text_put(text, " The ");
+		rmr_text_count(text, streams);
+		rmr_text_put(text, " zlib.Compress objects among them own memory of zlib, up to "
+				   "256 kB each, that no Python object shows.");
+	}
 	free(bytes);
 	free(counts);
 	return complete;
@@ -382,8 +385,10 @@ static char *tell_prose(const struct leak_work *work, const struct candidate *ca
 	const char *label = candidate->type == RMR_NO_TYPE ? "<absent>"
 							   : heap->types[candidate->type].label;
 
-	rmr_text_format(&text, "%s, a %s, holds %llu objects", candidate->path,
-		rmr_heap_type_label(heap, candidate->id), (unsigned long long)candidate->items);
+	rmr_text_format(&text, "%s, a %s, holds ", candidate->path,
+		rmr_heap_type_label(heap, candidate->id));
+	rmr_text_count(&text, candidate->items);
+	rmr_text_put(&text, " objects");
 	if (candidate->type_percent > 50)
 		rmr_text_format(&text, ", %s of type %s", candidate->type_percent == 100 ? "all" : "most",
 			label);
@@ -392,10 +397,11 @@ static char *tell_prose(const struct leak_work *work, const struct candidate *ca
 	rmr_text_format(&text, " alive (%.1f%% of the heap).",
 		work->total ? 100.0 * (double)candidate->retained / (double)work->total : 0);
 	if (candidate->item_growth) {
-		rmr_text_format(&text, " It grew in %s: by %llu objects and ",
+		rmr_text_format(&text, " It grew in %s: by ",
 			work->dumps > 2 ? "every interval between the dumps"
-					: "the time between the dumps",
-			(unsigned long long)candidate->item_growth);
+					: "the time between the dumps");
+		rmr_text_count(&text, candidate->item_growth);
+		rmr_text_put(&text, " objects and ");
 		rmr_text_bytes(&text, candidate->byte_growth);
 		rmr_text_put(&text, " in all.");
 	}
@@ -494,10 +500,11 @@ static bool tell(struct leak_work *work, size_t limit, struct rmr_leaks *leaks)
 		if (!leak->path || !leak->child_type || !leak->prose)
 			return false;
 	}
-	rmr_text_format(&text, "%zu dump%s of %llu objects", work->dumps, work->dumps == 1 ? "" : "s",
-		(unsigned long long)work->heap->counts.objects);
+	rmr_text_format(&text, "%zu dump%s, ", work->dumps, work->dumps == 1 ? "" : "s");
+	rmr_text_count(&text, work->heap->counts.objects);
+	rmr_text_format(&text, " objects%s", work->dumps == 1 ? "" : " in the last");
 	if (work->dumps > 1 && !work->comparable)
-		rmr_text_put(&text, " in the last, of different processes: only the last was looked at");
+		rmr_text_put(&text, ", of different processes: only the last was looked at");
 	rmr_text_format(&text, "; %zu suspect%s", count, count == 1 ? "" : "s");
 	rmr_text_put(&text, work->comparable ? " that grew from each dump to the next."
 					     : " that hold much. Two dumps of one process, some time "

@@ -101,6 +101,15 @@ void rmr_text_char(struct rmr_text *text, uint32_t code)
 	}
 }
 
+void rmr_text_count(struct rmr_text *text, uint64_t count)
+{
+	char digits[24];
+	int length = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)count);
+
+	for (int i = 0; i < length; i++)
+		rmr_text_format(text, "%s%c", i && (length - i) % 3 == 0 ? "," : "", digits[i]);
+}
+
 void rmr_text_bytes(struct rmr_text *text, uint64_t bytes)
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

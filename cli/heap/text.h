@@ -22,6 +22,8 @@ void rmr_text_format(struct rmr_text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /** One character as UTF-8; what is no character to print as \xNN, \uNNNN or \UNNNNNNNN. */
 void rmr_text_char(struct rmr_text *text, uint32_t code);
+/** "1,234,567". */
+void rmr_text_count(struct rmr_text *text, uint64_t count);
 /** "12.3 MiB", as the tables have it. */
 void rmr_text_bytes(struct rmr_text *text, uint64_t bytes);
 /** The text, malloc()ed ("" if nothing was added), or NULL; the struct is empty after. */
