@@ -23,6 +23,10 @@ static const char proc[] = "/proc";
 
 static struct rmr_error *gone(pid_t pid)
 {
+	if (access("/proc/self/status", F_OK) < 0)
+		return rmr_error_hint(rmr_error_create(RMR_E_PERMISSION, errno,
+				"cannot look at process %d without /proc", (int)pid),
+			"mount it: mount -t proc proc /proc");
 	struct rmr_error *err = rmr_error_create(RMR_E_GONE, 0, "no process %d", (int)pid);
 
 	return rmr_error_hint(err, "`remora ps` lists the Python processes");
