@@ -2,6 +2,7 @@
 """faults.py DRIVER READER FILE: a dump of a heap in which an extension type's tp_traverse crashes, and
 of values that must not be written."""
 import ctypes
+import gc
 import json
 import os
 import sys
@@ -35,11 +36,13 @@ def crash(w, path, address):
     keep = [Victim() for _ in range(5)]
     after = [["after"], {"k": keep}]
     slot = traverse_of(Victim)
+    gc.disable()  # this process must not run into it
     before, slot.value = slot.value, address
     try:
         status, code, out = w.dump(path)
     finally:
         slot.value = before
+        gc.enable()
     dumped = lines(path)
     objects = {o["address"]: o for o in dumped if "address" in o}
     assert (status, code) == (0, 0), (status, code, out)
