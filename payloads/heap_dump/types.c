@@ -266,15 +266,29 @@ static void find_fields(struct rmr_heap_dump *w, struct rmr_type_info *info)
 
 // ---- making one ----
 
+/** True if "type" is among the bases. */
+static bool is_metatype(struct rmr_heap_dump *w, uint64_t type)
+{
+	for (int i = 0; i < 32 && type != (uintptr_t)w->api.PyType_Type; i++) {
+		type = rmr_at(&w->rt, type, RMR_TYPE_BASE);
+		if (!rmr_is_readable(w, type) || !rmr_memory_has(w, type, 400))
+			return false;
+	}
+	return type == (uintptr_t)w->api.PyType_Type;
+}
+
 static bool is_type(struct rmr_heap_dump *w, uint64_t type)
 {
 	uint64_t meta = type;
 
-	// Its own type must be a type, and so on up to "type", which is its own.
+	// Its own type must be a type, and so on up to "type", which is its own (as a metaclass can make
+	// a class too, which then must have "type" among its bases).
 	for (int i = 0; i < 8; i++) {
 		if (!rmr_is_readable(w, meta) ||
 			!rmr_memory_has(w, meta, (uint64_t)w->rt.layout->type_size))
 			return false;
+		if (rmr_type_of(&w->rt, meta) == meta)
+			return is_metatype(w, meta);
 		meta = rmr_type_of(&w->rt, meta);
 		if (!rmr_is_readable(w, meta) || !rmr_memory_has(w, meta, 400) ||
 			!(rmr_at(&w->rt, meta, RMR_TYPE_FLAGS) & RMR_TPFLAG_TYPE))
