@@ -85,7 +85,7 @@ def tell(server, port):
     run("why", after, address)
     print("# And what keeps the connections, all of them closed long ago?\n")
     connection = ask("objects", after, "--type", "Connection")[-1]["address"]
-    run("why", after, connection)
+    run("why", "--brief", "--paths", "2", after, connection)
     run("referrers", "--limit", "5", after, connection)
     print("# The process grew by %d kB, its Python objects by %d kB. The rest is memory of a native library that\n"
           "# no object shows: here zlib's, held through the Compress objects:\n" % (
