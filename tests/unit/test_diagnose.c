@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Each rule by which the kernel may refuse, on a forged /proc. */
 #include "attach/diagnose.h"
+#include "tests/unit/forged_root.h"
 
 #include <check.h>
 #include <errno.h>
@@ -9,24 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char root[64];
-
-static void put(const char *path, const char *text)
-{
-	char full[512];
-
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = 0;
-		mkdir(full, 0700);
-		*slash = '/';
-	}
-	FILE *file = fopen(full, "w");
-	ck_assert_ptr_nonnull(file);
-	fputs(text, file);
-	ck_assert_int_eq(fclose(file), 0);
-}
 
 /* A status file of @p uid, whose capabilities are @p caps. */
 static void put_status(const char *who, const char *name, unsigned uid, const char *caps,
@@ -40,20 +23,6 @@ static void put_status(const char *who, const char *name, unsigned uid, const ch
 		 "Gid:\t%u\t%u\t%u\t%u\nCapPrm:\t%s\nCapEff:\t%s\n%s",
 		 name, uid, uid, uid, uid, uid, uid, uid, uid, caps, caps, more);
 	put(path, text);
-}
-
-static void make_root(void)
-{
-	strcpy(root, "/tmp/remora-diagnose-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static void remove_root(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -r '%s'", root);
-	ck_assert_int_eq(system(command), 0);
 }
 
 static void put_namespace(const char *name)

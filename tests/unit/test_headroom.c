@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "inject/headroom.h"
+#include "tests/unit/forged_root.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -11,38 +12,6 @@
 #include <unistd.h>
 
 #define MB (UINT64_C(1) << 20)
-
-static char root[64];
-
-static void put(const char *path, const char *text)
-{
-	char full[512];
-
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = 0;
-		mkdir(full, 0700);
-		*slash = '/';
-	}
-	FILE *file = fopen(full, "w");
-	ck_assert_ptr_nonnull(file);
-	fputs(text, file);
-	ck_assert_int_eq(fclose(file), 0);
-}
-
-static void make_root(void)
-{
-	strcpy(root, "/tmp/remora-headroom-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static void remove_root(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -r '%s'", root);
-	ck_assert_int_eq(system(command), 0);
-}
 
 static struct rmr_headroom found(void)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "inject/limits.h"
+#include "tests/unit/forged_root.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -7,41 +8,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static char root[64];
-
-static void put(const char *path, const char *text)
+static void make_limits(void)
 {
-	char full[512];
-
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = 0;
-		mkdir(full, 0700);
-		*slash = '/';
-	}
-	FILE *file = fopen(full, "w");
-	ck_assert_ptr_nonnull(file);
-	fputs(text, file);
-	ck_assert_int_eq(fclose(file), 0);
-}
-
-static void make_root(void)
-{
-	strcpy(root, "/tmp/remora-limits-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
+	make_root();
 	put("/proc/loadavg", "0.10 0.20 0.30 1/200 999\n");
 	put("/proc/7/limits", "Limit  Soft Limit  Hard Limit  Units\n"
 			      "Max stack size            8388608     unlimited   bytes\n"
 			      "Max processes             unlimited   unlimited   processes\n"
 			      "Max address space         unlimited   unlimited   bytes\n");
-}
-
-static void remove_root(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -r '%s'", root);
-	ck_assert_int_eq(system(command), 0);
 }
 
 #define STATUS(uid, caps)                                                                          \
@@ -145,7 +119,7 @@ int main(void)
 	Suite *suite = suite_create("limits");
 	TCase *tcase = tcase_create("limits");
 
-	tcase_add_checked_fixture(tcase, make_root, remove_root);
+	tcase_add_checked_fixture(tcase, make_limits, remove_root);
 	tcase_add_test(tcase, test_no_limits);
 	tcase_add_test(tcase, test_nothing_readable);
 	tcase_add_test(tcase, test_processes);
