@@ -113,7 +113,8 @@ static bool next_referrer(struct rmr_branches *branches, struct rmr_branch *ret)
 		const uint32_t *ids = branches->ids.ids;
 		while (branches->at < branches->ids.count &&
 			((branches->at && ids[branches->at] == ids[branches->at - 1]) ||
-				ids[branches->at] == branches->owner))
+				ids[branches->at] == branches->owner ||
+				ids[branches->at] >= branches->heap->counts.objects))
 			branches->at++;
 		if (branches->at >= branches->ids.count)
 			return false;
@@ -129,11 +130,14 @@ bool rmr_branches_next(struct rmr_branches *branches, struct rmr_branch *ret)
 {
 	if (branches->up)
 		return next_referrer(branches, ret);
-	if (branches->at >= branches->ids.count)
-		return false;
-	uint64_t index = branches->at++;
-	if (branches->backwards)
-		index = branches->ids.count - 1 - index;
+	uint64_t index, count = branches->ids.count;
+	do {
+		if (branches->at >= count)
+			return false;
+		index = branches->backwards ? count - 1 - branches->at : branches->at;
+		branches->at++;
+		/* An index file may say anything: RMR_NO_OBJECT would be taken for a root. */
+	} while (branches->ids.ids[index] >= rmr_heap_id_end(branches->heap));
 	if (ret)
 		*ret = (struct rmr_branch){branches->ids.ids[index], RMR_NO_OBJECT,
 			rmr_names_text(branches->names, index)};
