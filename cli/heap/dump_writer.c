@@ -372,6 +372,24 @@ static char *put_lists(struct writer *w, char *p, const struct object *o, struct
 	return p;
 }
 
+// meliae takes a dict's references two by two, a key and its value. (A dict that does not fit into
+// one record keeps its values before its keys.)
+static char *put_meliae_refs(char *p, const struct object *o, const unsigned char *refs, size_t count,
+	bool *first_ref)
+{
+	size_t visited = count - o->hidden - o->keys, plain = visited - o->keys;
+	const unsigned char *hidden = refs + visited * 8, *keys = hidden + o->hidden * 8;
+
+	if (!o->keys || o->keys > visited || (o->rec.head.flags & RMR_OBJECT_MORE))
+		return put_addresses(p, refs, count, first_ref, ", ");
+	for (size_t i = 0; i < o->keys; i++) {
+		p = put_addresses(p, keys + i * 8, 1, first_ref, ", ");
+		p = put_addresses(p, refs + (plain + i) * 8, 1, first_ref, ", ");
+	}
+	p = put_addresses(p, refs, plain, first_ref, ", ");
+	return put_addresses(p, hidden, o->hidden, first_ref, ", ");
+}
+
 // meliae's line: keys in its order, all references in one list.
 static char *put_meliae(char *p, const struct object *o, const struct type_text *type,
 	struct rmr_dump_cursor *c, size_t count, bool *first_ref)
@@ -400,7 +418,7 @@ static char *put_meliae(char *p, const struct object *o, const struct type_text 
 		return p;
 	*first_ref = true;
 	p = PUT(p, ", \"refs\": [");
-	p = put_addresses(p, c->at, count, first_ref, ", ");
+	p = put_meliae_refs(p, o, c->at, count, first_ref);
 	if (!(flags & RMR_OBJECT_MORE))
 		p = PUT(p, "]}\n");
 	return p;
