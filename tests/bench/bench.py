@@ -12,6 +12,7 @@ The walks in plain Python run inside the target as payloads of `remora run` (abo
 objgraph (Debian's python3-objgraph) and gdb are measured where they are installed.
 """
 import argparse
+import contextlib
 import json
 import math
 import mmap
@@ -109,6 +110,9 @@ class Target:
 
 def measure(command, target=None):
     """Runs a command to its end; a dict of figures."""
+    if "-o" in command:  # to remove a large file takes as long as to write one
+        with contextlib.suppress(OSError):
+            os.unlink(command[command.index("-o") + 1])
     if target:
         target.reset()
         before = status_kib(target.pid, "VmRSS")
@@ -123,7 +127,7 @@ def measure(command, target=None):
     if process.returncode:
         raise RuntimeError("%s: status %d: %s" % (
             " ".join(command[:4]), process.returncode, output[-300:].decode("utf-8", "replace")))
-    stop = re.findall(rb"held for ([0-9.]+) ms", output)
+    stop = re.findall(rb"borrowed at try [0-9]+, held for ([0-9.]+) ms", output)
     if stop:
         figures["stop"] = max(map(float, stop))
     gil = re.findall(rb"GIL was held for ([0-9.]+) ms", output)
@@ -154,8 +158,8 @@ def plan(options, target, folder, dump):
     pid, run = str(target.pid), [options.remora, "run", str(target.pid)]
     rows = [
         ("remora run -c pass", run + ["-c", "pass"]),
-        ("remora dump", [options.remora, "dump", pid, "-f", "-o", dump]),
-        ("remora dump .zst", [options.remora, "dump", pid, "-f", "-o", dump + ".zst"]),
+        ("remora dump", [options.remora, "dump", pid, "-o", dump]),
+        ("remora dump .zst", [options.remora, "dump", pid, "-o", dump + ".zst"]),
         ("python: walk + getsizeof", run + [payload(folder, "walk", WALK)]),
         ("python: gc.get_referrers", run + [payload(folder, "referrers", REFERRERS)]),
     ]

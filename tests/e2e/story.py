@@ -91,6 +91,8 @@ def tell(server, port):
           "# no object shows: here zlib's, held through the Compress objects:\n" % (
               resident_kb(pid) - small, python_kb))
     run("objects", "--type", "Compress", "--limit", "3", after)
+    print("# The same by one command, in prose:\n")
+    run("leaks", before, after)
     if server.poll() is not None:
         sys.exit("the server did not survive")
     print("# The server is still running, as it was before: nothing was restarted, nothing is left in it.")
