@@ -13,7 +13,7 @@
 enum {
 	BUFFER = 4 << 20,
 	FLUSH = 1 << 20, // a plain block is written when it is so long
-	ZSTD_LEVEL = -3, // keeps up with the walk; level 1 is a third smaller and slower than it
+	ZSTD_LEVEL = -3, // costs some 40 % more time than no compression; level 1 more, for a smaller file
 	GZIP_LEVEL = 1,
 	OUTPUT = 1 << 20,
 };
