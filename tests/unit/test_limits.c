@@ -83,11 +83,11 @@ START_TEST(test_address_space)
 {
 	put("/proc/7/status", STATUS("1000", "0000000000000000")); // 100 MB
 	put("/proc/7/limits", "Max stack size            8388608     unlimited   bytes\n"
-			      "Max address space         146800640   unlimited   bytes\n"); // 140 MB
+			      "Max address space         121634816   unlimited   bytes\n"); // 116 MB
 	ck_assert_ptr_null(rmr_limits_check(root, 7));
 	put("/proc/7/limits", "Max stack size            8388608     unlimited   bytes\n"
-			      "Max address space         146796544   unlimited   bytes\n");
-	refuses("RLIMIT_AS is 139 MB, 100 MB are in use, 40 MB more are needed");
+			      "Max address space         121630720   unlimited   bytes\n");
+	refuses("RLIMIT_AS is 115 MB, 100 MB are in use, 16 MB more are needed");
 }
 END_TEST
 
