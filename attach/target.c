@@ -395,50 +395,6 @@ bool rmr_target_has_thread(const struct rmr_target *target, pid_t inner)
 	return false;
 }
 
-/* True if @p pid is called @p inner in the PID namespace @p name (as readlink gives it). */
-static bool is_inner(pid_t pid, pid_t inner, const char *name)
-{
-	char path[RMR_PROCFS_PATH], link[64];
-	struct rmr_status status;
-
-	if (rmr_status_read(proc, pid, &status) || status.inner != inner)
-		return false;
-	snprintf(path, sizeof(path), "%s/%d/ns/pid", proc, (int)pid);
-	ssize_t n = readlink(path, link, sizeof(link) - 1);
-	link[n < 0 ? 0 : n] = '\0';
-	return n > 0 && strcmp(link, name) == 0;
-}
-
-struct rmr_error *rmr_target_outer_pid(const struct rmr_target *target, pid_t inner, pid_t *ret)
-{
-	char path[RMR_PROCFS_PATH], name[64];
-
-	if (!target->nested) {
-		*ret = inner;
-		return NULL;
-	}
-	snprintf(path, sizeof(path), "%s/%d/ns/pid", proc, (int)target->pid);
-	ssize_t n = readlink(path, name, sizeof(name) - 1);
-	name[n < 0 ? 0 : n] = '\0';
-	DIR *dir = opendir(proc);
-	if (!dir)
-		return rmr_error_create(RMR_E_OS, errno, "cannot list %s", proc);
-	pid_t found = 0;
-	struct dirent *entry;
-	while (!found && n > 0 && (entry = readdir(dir))) {
-		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		if (pid > 0 && is_inner(pid, inner, name))
-			found = pid;
-	}
-	closedir(dir);
-	if (!found)
-		return rmr_error_create(RMR_E_GONE, 0,
-			"no process %d in the PID namespace of process %d", (int)inner,
-			(int)target->pid);
-	*ret = found;
-	return NULL;
-}
-
 static bool is_file(int fd, const struct rmr_map *map)
 {
 	struct stat st;

@@ -58,8 +58,4 @@ struct rmr_error *rmr_target_check(const struct rmr_target *target) RMR_MUST_CHE
 /** True if thread @p inner (a tid in the target's own PID namespace) is still there. */
 bool rmr_target_has_thread(const struct rmr_target *target, pid_t inner);
 
-/** The pid in remora's namespace of the process that the target's namespace calls @p inner. */
-struct rmr_error *rmr_target_outer_pid(const struct rmr_target *target, pid_t inner, pid_t *ret)
-	RMR_MUST_CHECK;
-
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "attach/cleanup.h"
 #include "attach/log.h"
+#include "attach/procfs.h"
 #include "inject/session_internal.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@ struct wait {
 	uint64_t start;            /**< all times: rmr_log_now() */
 	uint64_t heard;            /**< of the monitor */
 	uint64_t interrupted;      /**< 0 = not yet */
-	struct rmr_status status;
+	struct rmr_agent_status status;
 	struct rmr_done done;
 };
 
@@ -309,19 +310,12 @@ static struct rmr_error *library_file(const struct rmr_run *run, int *ret)
 	return NULL;
 }
 
-/** The signals that the main thread blocks; those of proc(5)'s SigBlk. */
+/** The signals that the main thread blocks. */
 static uint64_t main_mask(pid_t pid)
 {
-	char path[64], line[256];
-	unsigned long long mask = 0;
+	struct rmr_status status;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	_rmr_fclose_ FILE *file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "SigBlk: %llx", &mask) == 1)
-			break;
-	}
-	return mask;
+	return rmr_status_read("/proc", pid, &status) ? 0 : status.blocked;
 }
 
 struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_run *run,

@@ -41,7 +41,7 @@ enum rmr_frame_type {
 	RMR_FRAME_CANCEL,     /**< as INTERRUPT; a job that still waits for the GIL gives up */
 	RMR_FRAME_LEAVE,      /**< finish, unmap, end the thread */
 	// agent -> remora
-	RMR_FRAME_STATUS,     /**< struct rmr_status */
+	RMR_FRAME_STATUS,     /**< struct rmr_agent_status */
 	RMR_FRAME_STDOUT,     /**< bytes that the job printed */
 	RMR_FRAME_STDERR,
 	RMR_FRAME_TWIN,       /**< no more than that, with the twin's socket as descriptor */
@@ -105,7 +105,7 @@ enum rmr_phase {
 	RMR_PHASE_LEAVING,
 };
 
-struct rmr_status {
+struct rmr_agent_status {
 	struct rmr_frame frame;
 	uint32_t phase;     /**< enum rmr_phase */
 	uint32_t reserved;

@@ -277,9 +277,7 @@ static void work(void)
 	rmr_python_forget();
 }
 
-// The monitor's stack lies in the image, so that nothing of it stays in the C library's cache of
-// stacks.
-static int start_monitor(unsigned long *monitor)
+int rmr_agent_start_thread(char *stack, unsigned long *thread_ret, void *(*run)(void *), void *arg)
 {
 	const struct rmr_libc_api *libc = rmr_agent.libc;
 	int (*init)(void *) = (int (*)(void *))libc->pthread_attr_init;
@@ -291,8 +289,8 @@ static int start_monitor(unsigned long *monitor)
 	long attr[16]; // glibc: sizeof(pthread_attr_t) == 56 on x86_64 (bits/pthreadtypes-arch.h)
 
 	init(attr);
-	setstack(attr, rmr_agent_stacks[0], RMR_AGENT_STACK);
-	int error = create(monitor, attr, rmr_monitor_main, 0);
+	setstack(attr, stack, RMR_AGENT_STACK);
+	int error = create(thread_ret, attr, run, arg);
 	destroy(attr);
 	return error;
 }
@@ -313,7 +311,8 @@ EXPORT int rmr_agent_main(int fd, struct rmr_boot *boot, uint64_t image, uint64_
 	rmr_agent.job_fd = -1;
 	rmr_agent_phase(RMR_PHASE_IDLE);
 	rmr_agent_inherit(false);
-	int error = start_monitor(&monitor);
+	int error = rmr_agent_start_thread(
+		rmr_agent_stacks[0], &monitor, rmr_monitor_main, 0);
 	if (error) {
 		// Out of threads (EAGAIN): say so in place of the first status, and go.
 		struct rmr_done done = {.frame = {.type = RMR_FRAME_DONE}};

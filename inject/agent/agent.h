@@ -107,6 +107,12 @@ extern char rmr_agent_stacks[2][RMR_AGENT_STACK];
  */
 void rmr_agent_inherit(bool image);
 
+/**
+ * pthread_create on @p stack, one of rmr_agent_stacks (so that nothing of it stays in the C library's
+ * cache of stacks). The thread is to be joined. 0 or an errno.
+ */
+int rmr_agent_start_thread(char *stack, unsigned long *thread_ret, void *(*run)(void *), void *arg);
+
 /** monitor.c: the body of the monitor's thread, and the thread that raises KeyboardInterrupt. */
 void *rmr_monitor_main(void *unused);
 

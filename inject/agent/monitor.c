@@ -25,26 +25,17 @@ static void *interrupt(void *job)
 
 static void start_interrupter(void)
 {
-	const struct rmr_libc_api *libc = rmr_agent.libc;
-	int (*init)(void *) = (int (*)(void *))libc->pthread_attr_init;
-	int (*setstack)(void *, void *, size_t) =
-		(int (*)(void *, void *, size_t))libc->pthread_attr_setstack;
-	int (*destroy)(void *) = (int (*)(void *))libc->pthread_attr_destroy;
-	int (*join)(unsigned long, void **) = (int (*)(unsigned long, void **))libc->pthread_join;
-	int (*create)(unsigned long *, void *, void *(*)(void *), void *) =
-		(int (*)(unsigned long *, void *, void *(*)(void *), void *))libc->pthread_create;
-	long attr[16];
+	int (*join)(unsigned long, void **) =
+		(int (*)(unsigned long, void **))rmr_agent.libc->pthread_join;
 
 	if (__atomic_load_n(&rmr_agent.interrupter_busy, __ATOMIC_ACQUIRE))
 		return;
 	if (rmr_agent.interrupter_made)
 		join(rmr_agent.interrupter, 0);
 	rmr_agent.interrupter_busy = 1;
-	init(attr);
-	setstack(attr, rmr_agent_stacks[1], RMR_AGENT_STACK);
-	rmr_agent.interrupter_made = create(&rmr_agent.interrupter, attr, interrupt,
+	rmr_agent.interrupter_made = rmr_agent_start_thread(rmr_agent_stacks[1],
+		&rmr_agent.interrupter, interrupt,
 		(void *)(uintptr_t)rmr_agent.job.frame.number) == 0;
-	destroy(attr);
 	if (!rmr_agent.interrupter_made)
 		rmr_agent.interrupter_busy = 0;
 }
@@ -138,7 +129,7 @@ static void speak_for_worker(void)
 
 static void answer_ping(uint32_t number)
 {
-	struct rmr_status status = {
+	struct rmr_agent_status status = {
 		.frame = {.type = RMR_FRAME_STATUS, .number = number},
 		.phase = __atomic_load_n(&rmr_agent.phase, __ATOMIC_ACQUIRE),
 		.since_ns = rmr_agent_now() -
