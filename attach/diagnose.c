@@ -3,10 +3,10 @@
 
 #include "attach/cleanup.h"
 #include "attach/procfs.h"
+#include "attach/user.h"
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -92,10 +92,10 @@ static struct rmr_error *refuse(const struct facts *facts, const char *why, cons
 static struct rmr_error *refuse_user(const struct facts *facts)
 {
 	char why[128];
-	const struct passwd *user = getpwuid(facts->target.uid[1]);
+	const char *user = rmr_user_name(facts->target.uid[1]);
 
 	snprintf(why, sizeof(why), "it runs as %s (uid %u), remora as uid %u",
-		user ? user->pw_name : "another user", (unsigned)facts->target.uid[1],
+		user ? user : "another user", (unsigned)facts->target.uid[1],
 		(unsigned)facts->self.uid[3]);
 	return refuse(facts, why,
 		facts->self.uid[1] == 0 ? "remora needs the capability CAP_SYS_PTRACE for that"

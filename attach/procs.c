@@ -4,11 +4,11 @@
 #include "attach/cleanup.h"
 #include "attach/procfs.h"
 #include "attach/target.h"
+#include "attach/user.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,9 +109,9 @@ static void name_user(uid_t uid, char *name, size_t size)
 
 	/* Most processes of a machine belong to one user. */
 	if (!known_name[0] || uid != known) {
-		const struct passwd *user = getpwuid(uid);
+		const char *user = rmr_user_name(uid);
 		if (user)
-			snprintf(known_name, sizeof(known_name), "%s", user->pw_name);
+			snprintf(known_name, sizeof(known_name), "%s", user);
 		else
 			snprintf(known_name, sizeof(known_name), "%u", (unsigned)uid);
 		known = uid;
