@@ -18,6 +18,7 @@ rmr_command_function rmr_command_graph;
 rmr_command_function rmr_command_groups;
 rmr_command_function rmr_command_help;
 rmr_command_function rmr_command_leaks;
+rmr_command_function rmr_command_leave;
 rmr_command_function rmr_command_objects;
 rmr_command_function rmr_command_payloads;
 rmr_command_function rmr_command_ps;

@@ -240,9 +240,12 @@ const struct rmr_command rmr_commands[] = {
 		rmr_command_sql},
 	{"py", "run Python code in the process, show an expression's value", "CODE", 1, 1,
 		RMR_COMMAND_SHELL | RMR_COMMAND_LINE, NULL,
-		"The rest of the line is the code; names stay from one `py` to the next. Ctrl-C "
-		"interrupts it.",
+		"The rest of the line is the code; names stay from one `py` to the next, and "
+		"remora stays attached meanwhile: two threads of its own in the process. Ctrl-C "
+		"interrupts the code, `detach` leaves the process.",
 		rmr_command_py},
+	{"detach", "leave the process after `py`; its names are gone then", "", 0, 0,
+		RMR_COMMAND_SHELL, NULL, NULL, rmr_command_leave},
 	{"set", "show or change the defaults of this shell", "[timeout|limit|format|exact [VALUE]]",
 		0, 2, RMR_COMMAND_SHELL, NULL,
 		"timeout SECONDS (0: for ever), limit N (0: all rows), format table|json|csv, "

@@ -66,6 +66,12 @@ struct rmr_error *rmr_command_py(struct rmr_context *context, const struct rmr_c
 	return err;
 }
 
+struct rmr_error *rmr_command_leave(struct rmr_context *context, const struct rmr_call *call)
+{
+	(void)call;
+	return rmr_shell_detach(context->shell);
+}
+
 static bool is_default(const char *value)
 {
 	return strcmp(value, "default") == 0;

@@ -107,7 +107,7 @@ static void remember(const char *line, const char *path)
 		append_history(1, path);
 }
 
-/** "remora 4711 (12 s)> ": the age is the snapshot's. */
+/** "remora 4711 (12 s, attached)> ": the age is the snapshot's. */
 static void make_prompt(const struct rmr_shell *shell, struct rmr_line *prompt)
 {
 	const struct rmr_snapshot *snapshot = shell->context.snapshot;
@@ -117,12 +117,14 @@ static void make_prompt(const struct rmr_shell *shell, struct rmr_line *prompt)
 	rmr_line_clear(prompt);
 	rmr_line_addf(prompt, "remora ");
 	rmr_line_add_safe(prompt, name, strlen(name));
-	if (shell->context.pid && snapshot) {
+	bool aged = shell->context.pid && snapshot, attached = shell->context.session;
+	if (aged || attached)
 		rmr_line_addf(prompt, " (");
+	if (aged)
 		rmr_snapshot_age(snapshot, prompt);
-		rmr_line_addf(prompt, ")");
-	}
-	rmr_line_addf(prompt, "> ");
+	if (attached)
+		rmr_line_addf(prompt, aged ? ", attached" : "attached");
+	rmr_line_addf(prompt, aged || attached ? ")> " : "> ");
 }
 
 /** Ctrl-C on the prompt: the line is given up. */

@@ -152,18 +152,33 @@ def count_holders():
     return [sys.getrefcount(saved[0]), sys.getrefcount(saved[1])]
 
 
+def compiled(text, mode):
+    try:
+        return compile(text, payload_name, mode, 0, True)
+    except SyntaxError:
+        return None
+
+
+def statements_and_value():
+    """The code of `import gc; gc.get_count()`, parted before the expression that ends it."""
+    at = len(source)
+    while at >= 0:
+        at = source.rfind(b";", 0, at)
+        value = compiled(source[at + 1:].strip(), "eval")
+        if value and (at < 0 or compiled(source[:at], "exec")):
+            return compiled(source[:max(at, 0)], "exec"), value
+    return None
+
+
 def run_source():
-    if echo:
-        try:
-            code = compile(source, payload_name, "eval", 0, True)
-        except SyntaxError:
-            pass
-        else:
-            value = eval(code, names)
-            if value is not None:
-                print(repr(value))
-            return
-    exec(compile(source, payload_name, "exec", 0, True), names)
+    parts = echo and statements_and_value()
+    if not parts:
+        exec(compile(source, payload_name, "exec", 0, True), names)
+        return
+    exec(parts[0], names)
+    value = eval(parts[1], names)
+    if value is not None:
+        print(repr(value))
 
 
 def execute():

@@ -38,6 +38,29 @@ class Scripted(support.LiveTest):
         self.assertRegex(result.out, r"(?m)^6$")
         self.assertIn("sys.modules['app'].CACHE", result.out)
 
+    def test_value_of_the_last_expression(self):
+        with self.start("sleep") as target, support.unharmed(self, target):
+            result = self.shell(target, "py import sys; x = 'a; b'; x + ';'\npy x = 1; y = 2\npy y; x if x else (\n", 1)
+        self.assertEqual(result.out, "'a; b;'\n")
+        self.assertIn("SyntaxError", result.err)
+
+    def test_detach(self):
+        """`py` stays attached, and `detach` leaves at once."""
+        with self.start("sleep") as target:
+            count = "len(__import__('os').listdir('/proc/self/task'))"
+            with support.unharmed(self, target):
+                process = subprocess.Popen(support.command("shell", target), stdin=subprocess.PIPE,
+                                           stdout=subprocess.PIPE, env=support.environment())
+                process.stdin.write(("py %s\n" % count).encode())
+                process.stdin.flush()
+                self.assertGreater(int(process.stdout.readline()), 1)
+                process.stdin.write(b"detach\n")
+                process.stdin.flush()
+                support.wait_for(lambda: len(target.tids()) == 1, "remora leaves")
+                out, _ = process.communicate(b"py 6 * 7\n", timeout=30)
+                self.assertEqual((process.returncode, out), (0, b"42\n"))
+            target.finish(self)
+
     def test_errors(self):
         """A script ends at the first failure, with its status; with -k it goes on."""
         with self.start("sleep") as target:
@@ -132,7 +155,7 @@ class Terminal(support.LiveTest):
                 self.expect(self.PROMPT)
                 self.type("py 40 + 2\n")
                 self.expect(r"\n42\n")
-                self.expect(self.PROMPT)
+                self.expect(r"\(attached\)> ?$")
                 self.type("summ\t\n")
                 self.expect(r"summary")
                 self.expect(r"\bdict\b")

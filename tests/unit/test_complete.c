@@ -12,7 +12,7 @@ static const struct {
 	bool files;
 } cases[] = {
 	{"sum", "summary", false},
-	{"d", "dump dominators diff", false},
+	{"d", "dump dominators diff detach", false},
 	{"summary; wh", "why", false},
 	{"zzz", "", false},
 	{"objects --so", "--sort", false},
