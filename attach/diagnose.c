@@ -155,8 +155,8 @@ struct rmr_error *rmr_diagnose_attach(
 	if (!facts.initial_ns)
 		return refuse(&facts, "it is outside remora's user namespace",
 			"run remora outside the container, as root");
-	return refuse(&facts, "a security module (SELinux, AppArmor) refuses",
-		"dmesg or the audit log tell which rule; run remora in an unconfined domain");
+	return refuse(&facts, "a security module (SELinux, AppArmor, Landlock) refuses",
+		"dmesg or the audit log tell which rule; run remora outside of its sandbox");
 }
 
 /* True if the file begins with @p text in some line. */

@@ -82,11 +82,11 @@ def tell(server, port):
     print("# The type that grew most is %s. Why is the newest large one of them alive?\n" % largest)
     rows = ask("objects", after, "--type", largest, "--sort", "address")
     address = held(after, rows)
-    run("why", after, address)
+    run("why", after, hex(address))
     print("# And what keeps the connections, all of them closed long ago?\n")
     connection = ask("objects", after, "--type", "Connection")[-1]["address"]
-    run("why", "--brief", "--paths", "2", after, connection)
-    run("referrers", "--limit", "5", after, connection)
+    run("why", "--brief", "--paths", "2", after, hex(connection))
+    run("referrers", "--limit", "5", after, hex(connection))
     print("# The process grew by %d kB, its Python objects by %d kB. The rest is memory of a native library that\n"
           "# no object shows: here zlib's, held through the Compress objects:\n" % (
               resident_kb(pid) - small, python_kb))

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import unittest
 
 import pythons
@@ -137,6 +138,15 @@ class Refusals(support.LiveTest):
         with self.start("sleep") as target:
             with support.unharmed(self, target):
                 self.attach(target.pid, "(?i)namespace", prefix=("unshare", "-Ur"), binary=binary)
+
+    def test_landlock(self):
+        """A sandboxed remora, root or not, traces nothing outside of its sandbox."""
+        need_root()
+        prefix = (sys.executable, str(pythons.TARGETS / "places" / "landlock.py"))
+        if subprocess.run(prefix + ("true",)).returncode == 77:
+            support.skip("no Landlock in this kernel", impossible_in_ci=True)
+        with self.start("sleep") as target, support.unharmed(self, target):
+            self.attach(target, "security module.*Landlock", prefix=prefix)
 
     def test_already_traced(self):
         with self.start("sleep") as target:
