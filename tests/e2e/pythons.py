@@ -44,6 +44,11 @@ class Interpreter:
     def supported(self):
         return self.kind == "cpython" and self.version >= (3, 6) and not self.free_threaded
 
+    def has(self, module):
+        """Whether it can import this module."""
+        return subprocess.call(self.command + ["-c", "import " + module], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL) == 0
+
     def public(self):
         """The same for another user, who may not be able to read the source folder."""
         other = copy.copy(self)
@@ -80,27 +85,28 @@ class Interpreter:
         return self.place(TARGETS / (kind + ".py"))
 
 
-def fetched():
+def fetched(programs):
+    """programs: also those of trees with programs."""
     index = CACHE / "index.tsv"
     if not index.exists():
         return
     for line in index.read_text().splitlines():
         name, binary, facts = line.split("\t")
         entry = CACHE / name
-        # A tree with programs (test_places.py) holds the same interpreter as another entry.
-        if name.endswith("-apps") or not (entry / "ok").exists():
+        # A tree with programs (test_places.py, tests/bench) holds the same interpreter as another entry.
+        if name.endswith(("-apps", "-bench")) and not programs or not (entry / "ok").exists():
             continue
         root = entry / "root" if (entry / "python-ct").exists() else ""
         yield Interpreter(name, [entry / "python"], root,
                           dict(f.split("=", 1) for f in facts.split() if "=" in f))
 
 
-def find():
-    """All of them, whatever their kind."""
+def find(programs=False):
+    """All of them, whatever their kind. programs: also those of trees with programs."""
     found = [Interpreter("system", ["/usr/bin/python3"])]
     for binary in sorted(pathlib.Path.home().glob(".pyenv/versions/*/bin/python")):
         found.append(Interpreter("pyenv-" + binary.parts[-3], [binary]))
-    found.extend(fetched())
+    found.extend(fetched(programs))
     return found
 
 

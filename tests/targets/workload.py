@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """usage: workload.py N [--hb FILE] - a heap of about N objects, the same on every run, then idle.
 
-READY tells how many objects were made. A heartbeat thread sleeps 1 ms at a time and keeps, in FILE
-(mapped), four doubles: the largest gap between two beats in seconds, the number of beats, the sum of
-the gaps above 5 ms, and the last reset seen. Writing another number as fifth double resets the gap.
+READY tells how many objects were made, and the address of one in their midst. FILE: see heart.py.
 """
 import gc
-import mmap
 import random
-import struct
 import sys
 import time
 
+import heart
 import kit
 
 
@@ -72,33 +69,11 @@ def build(wanted):
     return shop, made
 
 
-def beat(page):
-    largest, beats, stalls, seen = 0.0, 0, 0.0, 0.0
-    last = time.monotonic()
-    while True:
-        time.sleep(0.001)
-        now = time.monotonic()
-        asked = struct.unpack_from("<d", page, 32)[0]
-        if asked != seen:
-            largest, seen = 0.0, asked
-        else:
-            gap = now - last
-            largest = max(largest, gap)
-            stalls += gap if gap > 0.005 else 0
-        beats += 1
-        last = now
-        struct.pack_into("<4d", page, 0, largest, beats, stalls, seen)
-
-
 gc.disable()
 SHOP, MADE = build(int(float(sys.argv[1])))
 gc.enable()
 gc.collect()
-if "--hb" in sys.argv:
-    with open(sys.argv[sys.argv.index("--hb") + 1], "w+b") as file:
-        file.write(bytes(4096))
-        file.flush()
-        kit.start_thread(beat, mmap.mmap(file.fileno(), 4096))
-kit.ready(objects=MADE)
+heart.start()
+kit.ready(objects=MADE, address=id(SHOP.orders[len(SHOP.orders) // 2]))
 while True:
     time.sleep(3600)
