@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "attach/log.h"
+#include "attach/points.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -30,21 +31,6 @@ enum {
 
 /* While it makes a system call of ours; from then on, and in the new thread. */
 static const uint64_t all_signals = ~0ull, all_but_setxid = ~(1ull << (SIGSETXID - 1));
-
-#ifdef REMORA_UNSAFE_TEST
-void rmr_borrow_point(int number)
-{
-	const char *at = getenv("REMORA_KILL_AT");
-
-	if (at && atoi(at) == number)
-		raise(SIGKILL);
-}
-
-bool rmr_borrow_is_unsafe_allowed(void)
-{
-	return getenv("REMORA_UNSAFE") != NULL;
-}
-#endif
 
 /* One thread under way. */
 struct borrow {
@@ -161,7 +147,7 @@ static struct rmr_error *check_safe(struct borrow *b, struct rmr_unwind *unwind)
 {
 	const char *reason;
 
-	if (rmr_borrow_is_unsafe_allowed())
+	if (rmr_points_is_unsafe_allowed())
 		return NULL;
 	if (rmr_unwind_check(unwind, &b->saved, &reason) != RMR_UNWIND_SAFE)
 		return unsafe(b, reason);
@@ -198,12 +184,12 @@ static void put_back(struct borrow *b)
 
 	if (!err)
 		err = rmr_tracee_set_mask(&b->tracee, b->mask);
-	rmr_borrow_point(13);
+	rmr_points_pass(13);
 	if (b->restart == RMR_RESTART_EINTR && is_spurious(b))
 		rmr_arch_reissue(&regs);
 	if (!err)
 		err = rmr_tracee_set_regs(&b->tracee, &regs);
-	rmr_borrow_point(14);
+	rmr_points_pass(14);
 	rmr_error_destroy(err);
 	rmr_tracee_detach(&b->tracee);
 }
@@ -221,10 +207,10 @@ static void return_exactly(struct borrow *b)
 	regs.raw.orig_rax = SYS_gettid;
 	regs.raw.rax = 0;
 	struct rmr_error *err = rmr_tracee_set_regs(&b->tracee, &regs);
-	rmr_borrow_point(11);
+	rmr_points_pass(11);
 	if (!err)
 		err = rmr_tracee_interrupt(&b->tracee, STOP_US);
-	rmr_borrow_point(12);
+	rmr_points_pass(12);
 	if (err) {
 		/* It restores the frame by itself. */
 		rmr_error_destroy(err);
@@ -268,15 +254,15 @@ static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *
 		return unsafe(b, "short of stack");
 	b->changed = true;
 	err = write_stack(b, b->frame.address, b->frame.bytes, b->frame.size);
-	rmr_borrow_point(1);
+	rmr_points_pass(1);
 	if (err)
 		return err;
 	rmr_arch_jump(&resumed, b->frame.restorer, b->frame.resume_sp);
 	err = rmr_tracee_set_regs(&b->tracee, &resumed);
-	rmr_borrow_point(2);
+	rmr_points_pass(2);
 	if (!err)
 		err = rmr_tracee_set_mask(&b->tracee, all_signals);
-	rmr_borrow_point(3);
+	rmr_points_pass(3);
 	return err;
 }
 
@@ -316,12 +302,12 @@ static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t address, rmr_add
 	rmr_arch_prepare_syscall(&regs, b->code->syscall, sp, rmr_arch_nr_mmap(), args);
 	if (!err)
 		err = rmr_tracee_set_regs(&b->tracee, &regs);
-	rmr_borrow_point(4);
+	rmr_points_pass(4);
 	if (!err)
 		err = rmr_tracee_next_syscall(&b->tracee, CALL_US);
 	if (!err)
 		err = rmr_tracee_get_regs(&b->tracee, &regs);
-	rmr_borrow_point(5);
+	rmr_points_pass(5);
 	if (!err && !rmr_arch_is_at(&regs, b->code->syscall, rmr_arch_nr_mmap()))
 		err = rmr_error_create(
 			RMR_E_TARGET, 0, "thread %d does not call mmap", (int)b->tracee.tid);
@@ -329,7 +315,7 @@ static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t address, rmr_add
 		err = rmr_tracee_next_syscall(&b->tracee, CALL_US);
 	if (!err)
 		err = rmr_tracee_get_regs(&b->tracee, &regs);
-	rmr_borrow_point(6);
+	rmr_points_pass(6);
 	if (err)
 		return err;
 	int64_t result = rmr_arch_result(&regs);
@@ -394,7 +380,7 @@ static void follow(struct borrow *b)
 		err = rmr_tracee_next_syscall(&b->tracee, limit_us);
 		if (!err)
 			err = rmr_tracee_get_regs(&b->tracee, &regs);
-		rmr_borrow_point(10);
+		rmr_points_pass(10);
 		if (err)
 			break;
 		if (rmr_arch_syscall(&regs) == rmr_arch_nr_sigreturn() &&
@@ -428,10 +414,10 @@ static struct rmr_error *run_job(
 	rmr_log("thread %d: region at 0x%" PRIx64, (int)b->tracee.tid, region);
 	rmr_arch_call(&regs, b->code->munmap, b->frame.address, region, b->job->region_size);
 	err = rmr_tracee_set_regs(&b->tracee, &regs);
-	rmr_borrow_point(7);
+	rmr_points_pass(7);
 	if (!err)
 		err = write_region(b, region);
-	rmr_borrow_point(8);
+	rmr_points_pass(8);
 	/* Opened before the jump: a setuid() that waits for this thread may hold the lock that
 	 * pthread_create waits for. */
 	if (!err)
@@ -440,7 +426,7 @@ static struct rmr_error *run_job(
 		rmr_arch_jump(&regs, region + b->job->stub_offset, b->frame.address);
 		err = rmr_tracee_set_regs(&b->tracee, &regs);
 	}
-	rmr_borrow_point(9);
+	rmr_points_pass(9);
 	if (err) {
 		/* It unmaps the region and restores the frame. */
 		rmr_tracee_detach(&b->tracee);

@@ -72,22 +72,4 @@ struct rmr_error *rmr_borrow_run(struct rmr_target *target, const struct rmr_bor
 				 const struct rmr_borrow_job *job, struct rmr_borrow_result *ret)
 	RMR_MUST_CHECK;
 
-/**
- * The numbered points of the protocol, at each of which the tests kill remora. Nothing in a normal
- * build.
- */
-#ifdef REMORA_UNSAFE_TEST
-void rmr_borrow_point(int number);
-bool rmr_borrow_is_unsafe_allowed(void);
-#else
-static inline void rmr_borrow_point(int number)
-{
-	(void)number;
-}
-static inline bool rmr_borrow_is_unsafe_allowed(void)
-{
-	return false;
-}
-#endif
-
 #endif

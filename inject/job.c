@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "attach/cleanup.h"
 #include "attach/log.h"
+#include "attach/points.h"
 #include "attach/procfs.h"
 #include "inject/session_internal.h"
 
@@ -101,6 +102,7 @@ static struct rmr_error *handle_frame(struct rmr_session *session, struct wait *
 		rmr_log("job %u ended: outcome %u, value %d, waited %.3f ms for the GIL",
 			frame->number, wait->done.outcome, wait->done.value,
 			(double)wait->done.wait_gil_ns / 1e6);
+		rmr_points_pass(20);
 		*ended_ret = true;
 		return NULL;
 	default:
@@ -290,8 +292,10 @@ static struct rmr_error *send_job(struct rmr_session *session, const struct rmr_
 {
 	session->job_runs = true;
 	rmr_log("job %u of kind %u", job->frame.number, job->kind);
-	return rmr_channel_send(&session->channel, job, sizeof(*job), fd,
+	struct rmr_error *err = rmr_channel_send(&session->channel, job, sizeof(*job), fd,
 		session->options.timeouts.silent_ms);
+	rmr_points_pass(18);
+	return err;
 }
 
 static struct rmr_error *library_file(const struct rmr_run *run, int *ret)
@@ -395,6 +399,7 @@ static void guard_twin(struct rmr_session *session, const struct rmr_headroom *h
 		rmr_log("twin %d: cannot set oom_score_adj: %s", outer, strerror(errno));
 	session->watch = rmr_headroom_watch_start(headroom, outer);
 	rmr_log("the twin is PID %d", outer);
+	rmr_points_pass(19);
 }
 
 struct rmr_error *rmr_session_dump_start(struct rmr_session *session,

@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "attach/log.h"
+#include "attach/points.h"
 #include "inject/agent/agent.h"
 #include "inject/agent_image.h"
 #include "inject/limits.h"
@@ -179,6 +180,7 @@ static struct rmr_error *meet_boot(struct rmr_session *session)
 		return rmr_error_create(RMR_E_TARGET, 0,
 			"the target has closed the agent's socket");
 	session->meeting_fd = rmr_take_fd(fd);
+	rmr_points_pass(15);
 	rmr_log("the agent's thread %d runs, region %#llx", boot.tid,
 		(unsigned long long)session->spawned.region);
 	return NULL;
@@ -253,6 +255,7 @@ static struct rmr_error *greet(struct rmr_session *session, const struct rmr_age
 	struct rmr_error *err = rmr_channel_send(&meeting, &hello, sizeof(hello), pair[1], 1000);
 	close(pair[1]);
 	close(rmr_take_fd(session->meeting_fd));
+	rmr_points_pass(16);
 	return err;
 }
 
@@ -274,6 +277,7 @@ static struct rmr_error *start_agent(struct rmr_session *session, struct rmr_age
 	err = rmr_agent_image_symbol(image, "rmr_agent_main", &entry);
 	if (!err)
 		err = write_image(session, image, (rmr_addr_t)address);
+	rmr_points_pass(17);
 	if (err)
 		return err;
 	struct rmr_start start = {.frame = {.type = RMR_FRAME_START},
@@ -351,6 +355,7 @@ static struct rmr_error *say_goodbye(struct rmr_session *session)
 	enum rmr_channel_event event = RMR_CHANNEL_FRAME;
 	struct rmr_error *err =
 		rmr_channel_send(&session->channel, &leave, sizeof(leave), -1, 100);
+	rmr_points_pass(21);
 
 	// The agent closes its end just before it unmaps itself; frames still on their way are late. A
 	// child that the target has forked meanwhile may hold that end too: do not insist on it.
@@ -365,6 +370,7 @@ static struct rmr_error *say_goodbye(struct rmr_session *session)
 	}
 	rmr_error_destroy(err);
 	close(rmr_take_fd(session->channel.fd));
+	rmr_points_pass(22);
 	unsigned spent = (unsigned)((rmr_log_now() - start) / 1000000);
 	if (wait_gone(session, spent < LEAVE_MS ? LEAVE_MS - spent : 0)) {
 		rmr_log("the agent has left");
