@@ -137,6 +137,13 @@ KINDS = {
     "recursion": Kind("recursion", "3000", busy=True, vary="state"),
     "dlopens": Kind("dlopens", HELPERS, busy=True, vary="state fds maps"),
     "setids": Kind("setids", busy=True, vary="state pending"),
+    "calls": Kind("calls", busy=True, vary="state threads maps"),
+    "calls_c": Kind("calls_c", HELPERS, busy=True, vary="state pending"),
+    "vforks": Kind("vforks", HELPERS, busy=True, vary="state children"),
+    "signals_c": Kind("signals_c", HELPERS, busy=True, vary="state pending"),
+    "threads500": Kind("threads", "500", busy=True),
+    "deep": Kind("recursion", "8000", busy=True, vary="state"),
+    "gil_kept": Kind("gil_kept", HELPERS, vary="state"),
     "floats": Kind("floats", HELPERS, busy=True, vary="state"),
     "busy_c": Kind("busy_c", HELPERS, "50", busy=True, vary="state"),
     "gil_forever": Kind("busy_c", HELPERS, "0", reports=False, vary="state"),
@@ -261,9 +268,9 @@ STACK = 16 << 20  # one cached thread stack, and what the payload's own objects 
 
 
 class Snapshot:
-    """The target from outside (/proc) and from inside (its report) at one moment."""
+    """The target from outside (/proc) and, if asked, from inside (its report) at one moment."""
 
-    def __init__(self, target):
+    def __init__(self, target, inside=True):
         pid = target.pid
         status = target.status()
         self.state = status.get("State", "?")[:1]
@@ -294,8 +301,7 @@ class Snapshot:
         self.maps = [Mapping(line) for line in read("/proc/%d/maps" % pid).splitlines()]
         target.errors.seek(0, os.SEEK_END)
         self.errors = target.errors.tell()
-        self.inside = target.report() if target.kind.reports else {}
-
+        self.inside = target.report() if inside and target.kind.reports else {}
 
     def settle_masks(self, target):
         """The C library blocks all signals for a moment while it forks and starts threads: what counts
@@ -390,8 +396,8 @@ def differences(target, before, after):
         wrong.extend("mapping new: %r" % m for m in after.maps
                      if "x" in m.perms and m.anonymous and m.outside(old))
     same("size of stderr", before.errors, after.errors)
-    for key in before.inside:
-        if key in ("ticks", "bad") or "threads" in vary and key in ("threading", "thread_states"):
+    for key in before.inside if after.inside else ():
+        if key in ("ticks", "bad", "collector") or "threads" in vary and key in ("threading", "thread_states"):
             continue
         old, new = before.inside[key], after.inside.get(key)
         if isinstance(old, list) and isinstance(new, list) and key in ("modules", "main", "path"):
@@ -403,24 +409,33 @@ def differences(target, before, after):
     return wrong
 
 
-def assert_unharmed(test, target, before, seconds=5.0):
-    """Fails test unless target is as it was at the Snapshot before: state, threads, masks, descriptors,
-    mappings, modules, results, and still at work. What remora leaves to itself to finish (when it was
-    killed) may take some seconds."""
+def harm(target, before, seconds=5.0, inside=True):
+    """What is wrong with target, as text; "" if it is as it was at the Snapshot before: state, threads,
+    masks, descriptors, mappings and, from inside, modules, results, and still at work. What remora
+    leaves to itself to finish (when it was killed) may take some seconds."""
     end = time.monotonic() + seconds
     while True:
-        test.assertTrue(target.alive(), "%s died: %s" % (target.name, target.condition()))
-        after = Snapshot(target)
+        if not target.alive():
+            return "%s died: %s" % (target.name, target.condition())
+        after = Snapshot(target, inside)
         wrong = differences(target, before, after)
         if not wrong or time.monotonic() > end:
             break
         time.sleep(0.02)
     if wrong:
-        test.fail("%s was harmed:\n  %s\n%s" % (target.name, "\n  ".join(wrong), target.condition()))
-    if target.kind.busy:
+        return "%s was harmed:\n  %s\n%s" % (target.name, "\n  ".join(wrong), target.condition())
+    if target.kind.busy and inside:
         ticks = after.inside["ticks"]
         wait_for(lambda: target.report()["ticks"] > ticks,
                  "%s goes on working; %s" % (target.name, target.condition()), 20)
+    return ""
+
+
+def assert_unharmed(test, target, before, seconds=5.0):
+    """Fails test where harm() finds any."""
+    wrong = harm(target, before, seconds)
+    if wrong:
+        test.fail(wrong)
 
 
 @contextlib.contextmanager

@@ -18,12 +18,14 @@ import support
 
 ATTACHES = 200 if support.LONG else 12
 KILLS = 100 if support.LONG else 20
-POINTS = 14  # rmr_borrow_point()
+POINTS = 22  # attach/points.h
+SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGSEGV)
 KINDS = ("sleep", "busy", "accept", "locked", "threads", "malloc1", "malloc9", "malloc_c1", "malloc_c2", "forks",
          "forks_quick", "subprocesses", "signals",
-         "small_stacks", "recursion", "dlopens", "setids", "floats", "busy_c")
+         "small_stacks", "recursion", "dlopens", "setids", "floats", "busy_c", "calls", "calls_c", "vforks",
+         "signals_c", "deep")
 CALLS = ("epoll_wait", "epoll_infinite", "sigtimedwait", "semtimedop", "recv", "poll", "select",
-         "nanosleep", "futex", "read")
+         "nanosleep", "futex", "read", "futex_absolute", "flock")
 
 
 def interpreters():
@@ -151,9 +153,9 @@ class Kills(Survives, support.LiveTest):
 
 
 class KillPoints(Survives, support.LiveTest):
-    """The same at each numbered point of attach/borrow.c: a test build kills itself there."""
+    """The same at each numbered point of attach/points.h: a test build sends itself the signal there."""
 
-    def points(self, kind):
+    def points(self, kind, signals=(signal.SIGKILL,)):
         if not support.UNSAFE_BUILD:
             support.skip("REMORA_UNSAFE_BUILD is not set: a build with -DREMORA_UNSAFE_TEST=ON")
         binary = support.find_binary(pathlib.Path(support.UNSAFE_BUILD))
@@ -161,14 +163,17 @@ class KillPoints(Survives, support.LiveTest):
         with support.Target(pythons.main(), kind) as target:
             target.arenas = 3
             before = support.Snapshot(target)
-            for point in list(range(1, POINTS + 1)) * (10 if support.LONG else 2):
-                result = support.remora("run", target, "-c", "print(1)", binary=binary,
-                                        env={"REMORA_KILL_AT": str(point)})
-                self.assertIn(result.status, (0, -signal.SIGKILL), repr(result))
-                if result.status:
-                    reached.add(point)
-                self.survived(target, before)
-            self.assertGreater(len(reached), POINTS // 2, reached)
+            for sent in SIGNALS if support.LONG else signals:
+                for point in list(range(1, POINTS + 1)) * (10 if support.LONG else 1):
+                    line = ("dump", "-o", "/dev/null") if point == 19 else ("run", "-c", "print(1)")
+                    result = support.remora(line[0], target, *line[1:], binary=binary, env={
+                        "REMORA_KILL_AT": str(point), "REMORA_KILL_WITH": str(int(sent))})
+                    gentle = sent in (signal.SIGINT, signal.SIGTERM)
+                    self.assertIn(result.status, (0, 5) if gentle else (0, -sent), repr(result))
+                    if result.status:
+                        reached.add(point)
+                    self.survived(target, before)
+            self.assertGreater(len(reached), POINTS * 3 // 4 - 2, reached)
             support.assert_unharmed(self, target, before)
             target.finish(self)
 
@@ -176,6 +181,7 @@ class KillPoints(Survives, support.LiveTest):
 for _kind in ("sleep", "busy", "threads", "malloc1", "forks", "accept"):
     setattr(Kills, "test_" + _kind, lambda self, kind=_kind: self.kills(kind))
     setattr(KillPoints, "test_points_" + _kind, lambda self, kind=_kind: self.points(kind))
+KillPoints.test_signals_sleep = lambda self: self.points("sleep", SIGNALS[1:])
 Kills.test_term_sleep = lambda self: self.kills("sleep", signal.SIGTERM)
 Kills.test_interrupt_threads = lambda self: self.kills("threads", signal.SIGINT)
 

@@ -5,12 +5,14 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/ipc.h>
 #include <sys/select.h>
 #include <sys/sem.h>
@@ -18,13 +20,18 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 void rmr_spin(long milliseconds);
+void rmr_spin_until(long signal);
+long rmr_vforks(long milliseconds);
+long rmr_alarms(long milliseconds);
 long rmr_hammer_malloc(long milliseconds);
 long rmr_registers_check(long milliseconds);
 void rmr_timed_calls(const char *name, volatile long *counters);
+void rmr_timed_round(volatile long *counters);
 
 static int64_t now_us(void)
 {
@@ -44,6 +51,76 @@ void rmr_spin(long milliseconds)
 		for (int i = 0; i < 10000; i++)
 			sum += (unsigned long)i;
 	} while (milliseconds == 0 || now_us() < end);
+}
+
+/** Computes until the signal, which it blocks, is pending, and takes it. */
+void rmr_spin_until(long signal)
+{
+	sigset_t set, pending;
+
+	sigemptyset(&set);
+	sigaddset(&set, (int)signal);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	do {
+		rmr_spin(1);
+		sigpending(&pending);
+	} while (!sigismember(&pending, (int)signal));
+	sigwaitinfo(&set, NULL);
+}
+
+/** Makes children by vfork for that long; returns how many ended in another way than they should. */
+long rmr_vforks(long milliseconds)
+{
+	int64_t end = now_us() + milliseconds * 1000;
+	volatile long bad = 0;
+
+	for (volatile int n = 0; now_us() < end; n = (n + 1) % 100) {
+		int status;
+		pid_t pid = vfork();
+		if (pid == 0)
+			_exit(n + 1);
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+		bad += pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != n + 1;
+	}
+	return bad;
+}
+
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+	alarms++;
+}
+
+/**
+ * Sleeps and computes for that long under a timer signal 1,000 times a second, which a handler in C
+ * counts. Returns how many sleeps ended otherwise than early by a signal or in time, and how often no
+ * signal came for 50 ms.
+ */
+long rmr_alarms(long milliseconds)
+{
+	struct itimerval every = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
+	struct sigaction action = {.sa_handler = on_alarm};
+	int64_t end = now_us() + milliseconds * 1000;
+	long bad = 0;
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+	while (now_us() < end) {
+		struct timespec t = {.tv_nsec = 5000000};
+		int64_t start = now_us();
+		sig_atomic_t seen = alarms;
+		int slept = nanosleep(&t, NULL), error = errno;
+
+		bad += slept == 0 ? now_us() - start < 5000 : error != EINTR;
+		for (int n = 0; n < 50 && alarms == seen; n++)
+			rmr_spin(1);
+		bad += alarms == seen;
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	return bad;
 }
 
 /**
@@ -162,7 +239,7 @@ struct timed_call {
 	int relative;       // the kernel restarts it with a whole new timeout after a stop
 };
 
-static int epoll_fd, timer_fd, sem_id, sockets[2];
+static int epoll_fd, timer_fd, sem_id, lock_fd, partner, sockets[2];
 
 static int call_epoll(int fd)
 {
@@ -264,6 +341,36 @@ static int call_read(int fd)
 	return read(timer_fd, &ticks, 8) == 8 && ticks == 1;
 }
 
+static int call_futex_absolute(int fd)
+{
+	struct timespec t;
+	static int word;
+
+	(void)fd;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += TIMEOUT_MS * 1000000;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return syscall(SYS_futex, &word, 137 /* FUTEX_WAIT_BITSET_PRIVATE */, 0, &t, NULL, -1) ==
+		-1 && errno == ETIMEDOUT;
+}
+
+/** A child holds the lock, and gives it up that long after it was asked to. */
+static int call_flock(int fd)
+{
+	char byte = 1;
+
+	(void)fd;
+	if (write(partner, &byte, 1) != 1)
+		return 0;
+	errno = 0;
+	if (flock(lock_fd, LOCK_EX) != 0)
+		return 0;
+	flock(lock_fd, LOCK_UN);
+	// The child says that it has the lock again.
+	return write(partner, &byte, 1) == 1 && read(partner, &byte, 1) == 1;
+}
+
 static const struct timed_call calls[] = {
 	{"epoll_wait", call_epoll, 1},
 	{"epoll_infinite", call_epoll_infinite, 0},
@@ -275,9 +382,84 @@ static const struct timed_call calls[] = {
 	{"nanosleep", call_nanosleep, 0},
 	{"futex", call_futex, 0},
 	{"read", call_read, 0},
+	{"futex_absolute", call_futex_absolute, 0},
+	{"flock", call_flock, 0},
 };
 
+static void hold_lock(const char *path, int end)
+{
+	struct timespec t = {.tv_nsec = TIMEOUT_MS * 1000000};
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	sigset_t all;
+	char byte = 0;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	do {
+		flock(fd, LOCK_EX);
+		if (write(end, &byte, 1) != 1 || read(end, &byte, 1) != 1)
+			break;
+		nanosleep(&t, NULL);
+		flock(fd, LOCK_UN);
+	} while (read(end, &byte, 1) == 1);
+	_exit(0);
+}
+
+/** The child that holds the file's lock; it ends with its parent, which closes the pair. */
+static void start_partner(void)
+{
+	char path[] = "/tmp/remora-lock-XXXXXX", byte;
+	int pair[2];
+
+	lock_fd = mkstemp(path);
+	if (lock_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return;
+	if (fork() == 0) {
+		close(pair[0]);
+		hold_lock(path, pair[1]);
+	}
+	close(pair[1]);
+	partner = pair[0];
+	if (read(partner, &byte, 1) == 1)
+		unlink(path);
+}
+
 enum { STOP, CALLS, EINTRS, WRONG, SHORT, LATE, LAST_ERRNO, WORST_US, DONE };
+
+static void prepare_calls(void)
+{
+	struct timeval t = {.tv_usec = TIMEOUT_MS * 1000};
+	struct epoll_event event = {.events = EPOLLIN};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	epoll_fd = epoll_create1(0);
+	timer_fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, timer_fd, &event);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, sockets);
+	setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+}
+
+static void make_call(const struct timed_call *call, volatile long *counters)
+{
+	int64_t start = now_us(), took;
+	int good = call->run(sockets[0]), error = errno;
+
+	took = now_us() - start;
+	counters[CALLS]++;
+	if (!good) {
+		counters[error == EINTR ? EINTRS : WRONG]++;
+		counters[LAST_ERRNO] = error;
+	} else if (took < TIMEOUT_MS * 990) {
+		counters[SHORT]++;
+	} else if (took > TIMEOUT_MS * 1000 * (call->relative ? 3 : 2)) {
+		counters[LATE]++;
+	}
+	if (took > counters[WORST_US])
+		counters[WORST_US] = took;
+}
 
 /**
  * Makes the call @p name again and again until counters[STOP] is set, and counts: calls, EINTRs,
@@ -286,41 +468,34 @@ enum { STOP, CALLS, EINTRS, WRONG, SHORT, LATE, LAST_ERRNO, WORST_US, DONE };
 void rmr_timed_calls(const char *name, volatile long *counters)
 {
 	const struct timed_call *call = NULL;
-	struct timeval t = {.tv_usec = TIMEOUT_MS * 1000};
-	struct epoll_event event = {.events = EPOLLIN};
-	sigset_t set;
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (strcmp(calls[i].name, name) == 0)
 			call = &calls[i];
 	if (!call)
 		return;
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR2);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	epoll_fd = epoll_create1(0);
-	timer_fd = timerfd_create(CLOCK_MONOTONIC, 0);
-	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, timer_fd, &event);
+	prepare_calls();
 	sem_id = semget(IPC_PRIVATE, 1, 0600);
-	socketpair(AF_UNIX, SOCK_STREAM, 0, sockets);
-	setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	while (!counters[STOP]) {
-		int64_t start = now_us(), took;
-		int good = call->run(sockets[0]), error = errno;
-
-		took = now_us() - start;
-		counters[CALLS]++;
-		if (!good) {
-			counters[error == EINTR ? EINTRS : WRONG]++;
-			counters[LAST_ERRNO] = error;
-		} else if (took < TIMEOUT_MS * 990) {
-			counters[SHORT]++;
-		} else if (took > TIMEOUT_MS * 1000 * (call->relative ? 3 : 2)) {
-			counters[LATE]++;
-		}
-		if (took > counters[WORST_US])
-			counters[WORST_US] = took;
-	}
+	if (call->run == call_flock)
+		start_partner();
+	while (!counters[STOP])
+		make_call(call, counters);
 	semctl(sem_id, 0, IPC_RMID);
 	counters[DONE] = 1;
+}
+
+/** Makes each call once, and counts in the same way. */
+void rmr_timed_round(volatile long *counters)
+{
+	static int prepared;
+
+	if (!prepared++) {
+		prepare_calls();
+		start_partner();
+	}
+	// Nobody removes it for a target that is killed: so there is one for the time of the round only.
+	sem_id = semget(IPC_PRIVATE, 1, 0600);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		make_call(&calls[i], counters);
+	semctl(sem_id, 0, IPC_RMID);
 }

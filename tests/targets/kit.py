@@ -43,6 +43,11 @@ def state():
                     id(sys.excepthook), id(sys.__stdout__)],
         "gc": [gc.isenabled(), gc.get_threshold(), gc.get_debug(), len(gc.callbacks),
                gc.get_freeze_count() if hasattr(gc, "get_freeze_count") else 0],
+        "collector": [gc.get_count(), [g["collections"] for g in gc.get_stats()], len(gc.get_objects()),
+                      sys.getallocatedblocks()],
+        "handlers": [(n, int(h) if isinstance(h, int) else h and id(h)) for n, h in
+                     ((n, signal.getsignal(n)) for n in range(1, signal.NSIG))],
+        "hooks": [len(sys.meta_path), len(sys.path_hooks), id(sys.__dict__.get("unraisablehook"))],
         "trace": [sys.gettrace() is None, sys.getprofile() is None],
         "switch_interval": sys.getswitchinterval(),
         "recursion_limit": sys.getrecursionlimit(),
@@ -54,7 +59,10 @@ def state():
     }
     warnings = sys.modules.get("warnings")
     if warnings:
-        facts["warnings"] = len(warnings.filters)
+        facts["warnings"] = [len(warnings.filters), len(getattr(warnings, "onceregistry", ()))]
+    exits = sys.modules.get("atexit")
+    if exits:
+        facts["atexit"] = exits._ncallbacks()
     if sigchld["childless"]:
         facts["sigchld"] = sigchld["seen"]
         try:
