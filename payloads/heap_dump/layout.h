@@ -72,6 +72,10 @@ struct rmr_layout {
 	// PyThreadState.
 	int32_t thread_id, native_id, thread_dict, exc_info, exc_value, current_exc, async_exc;
 	int32_t profile, context, frame_top;
+	// What only a reader from outside needs: the head of the list of interpreters in the runtime, the
+	// next one and the first thread state in the interpreter, and the GIL (struct
+	// _gil_runtime_state): up to 3.11 it is in the runtime, after that the interpreter points to it.
+	int32_t runtime_interpreters, interp_next, interp_threads, gil;
 	// Sizes of type objects.
 	int32_t type_size, heap_type_size, ht_name, ht_module;
 	// Static types' table in the interpreter (3.12+).
@@ -127,6 +131,9 @@ static inline uint64_t rmr_type_of(const struct rmr_runtime *rt, uint64_t object
 {
 	return rmr_at(rt, object, 8);
 }
+
+/** The row of 3.@p minor, or NULL if it is none that is known. Pure. */
+const struct rmr_layout *rmr_layout_of(unsigned minor);
 
 /**
  * Finds the layout of the running interpreter. The GIL is held.
