@@ -85,8 +85,7 @@ static struct rmr_error *load(struct rmr_heap *heap, const struct rmr_heap_optio
 
 	if (!heap->source.size)
 		return rmr_error_create(RMR_E_INPUT, 0, "%s is empty: no heap dump", heap->path);
-	struct rmr_error *err = rmr_reader_scan(heap->source.data, heap->source.size, heap->path,
-		options, &parsed);
+	struct rmr_error *err = rmr_reader_scan(&heap->source, options, &parsed);
 	if (err)
 		return err;
 	rmr_log("%s: %llu records scanned", heap->path, (unsigned long long)parsed.objects);
@@ -362,9 +361,11 @@ const char *rmr_heap_line_at(const struct rmr_heap *heap, uint64_t offset)
 {
 	struct rmr_json_error error;
 
-	if (offset >= heap->source.size)
+	const char *p = rmr_source_line(&heap->source, offset);
+
+	if (!p)
 		return NULL;
-	const char *p = rmr_json_blank(heap->source.data + offset);
+	p = rmr_json_blank(p);
 	/* The lines of a dump that was scanned are sound; those of an index may point anywhere. */
 	if (*p != '{' || (!heap->verified && !rmr_json_value(p, &error)))
 		return NULL;
@@ -379,9 +380,11 @@ void rmr_heap_record(const struct rmr_heap *heap, uint32_t id, struct rmr_record
 	*ret = (struct rmr_record){.address = rmr_heap_address(heap, id), .rc = RMR_HEAP_UNKNOWN,
 		.len = RMR_HEAP_UNKNOWN, .class_address = RMR_HEAP_UNKNOWN,
 		.weak = RMR_HEAP_UNKNOWN, .line = RMR_HEAP_UNKNOWN, .shape = RMR_HEAP_UNKNOWN};
-	if (id >= heap->counts.objects || heap->line[id] >= heap->source.size)
+	const char *p = id < heap->counts.objects
+		? rmr_source_line(&heap->source, heap->line[id]) : NULL;
+	if (!p)
 		return;
-	const char *p = rmr_json_blank(heap->source.data + heap->line[id]);
+	p = rmr_json_blank(p);
 	const char *end = *p == '{' ? rmr_line_scan(p, &line, NULL, &error) : NULL;
 	if (!end)
 		return;

@@ -33,7 +33,8 @@ static uint64_t hash_bytes(const void *data, size_t size)
 
 static uint64_t first_line_hash(const struct rmr_source *source)
 {
-	const char *end = memchr(source->data, '\n', source->size);
+	const char *start = rmr_source_line(source, 0);
+	const char *end = start ? memchr(start, '\n', source->size) : source->data;
 	size_t size = end ? (size_t)(end - source->data) : source->size;
 
 	return hash_bytes(source->data, size < 65536 ? size : 65536);

@@ -14,12 +14,13 @@ enum {
 };
 
 struct scan {
+	const struct rmr_source *source;
 	const char *data, *end;
 	const struct rmr_heap_options *options;
 	size_t chunk_size;
 	struct rmr_parsed *parsed;
 	atomic_size_t next, done;
-	atomic_bool stop, interrupted;
+	atomic_bool stop, interrupted, unreadable;
 };
 
 /* A chunk's types by class address or name, open addressing. */
@@ -295,16 +296,32 @@ static void scan_chunk(struct scan *scan, struct rmr_chunk *chunk)
 	free(table.slots);
 }
 
-/* Where the first line that starts at or after position at begins. */
+/* Where the first line that starts at or after position at begins; NULL: it cannot be read. */
 static const char *line_start(const struct scan *scan, size_t at)
 {
 	if (!at)
 		return scan->data;
 	if (at >= (size_t)(scan->end - scan->data))
 		return scan->end;
+	if (!rmr_source_need_line(scan->source, at - 1))
+		return NULL;
 	const char *newline =
 		memchr(scan->data + at - 1, '\n', (size_t)(scan->end - scan->data) - at + 1);
 	return newline ? newline + 1 : scan->end;
+}
+
+/* The lines of a chunk, readable. */
+static bool find_chunk(struct scan *scan, struct rmr_chunk *chunk, size_t index)
+{
+	const char *start = line_start(scan, index * scan->chunk_size);
+	const char *end = line_start(scan, (index + 1) * scan->chunk_size);
+
+	if (!start || !end || !rmr_source_need(scan->source, (uint64_t)(start - scan->data),
+				      (uint64_t)(end - scan->data)))
+		return false;
+	chunk->start = start;
+	chunk->end = end;
+	return true;
 }
 
 static void scan_work(void *context, unsigned number)
@@ -313,13 +330,19 @@ static void scan_work(void *context, unsigned number)
 	size_t count = scan->parsed->chunk_count;
 
 	for (;;) {
+		/* A chunk that was taken is scanned, whatever is found in those behind it: the first
+		 * fault is reported. */
+		if (atomic_load(&scan->stop) || atomic_load(&scan->interrupted) ||
+			atomic_load(&scan->unreadable))
+			return;
 		size_t i = atomic_fetch_add(&scan->next, 1);
-		/* Chunks before a faulty one are still scanned: the first fault is reported. */
-		if (i >= count || atomic_load(&scan->stop) || atomic_load(&scan->interrupted))
+		if (i >= count)
 			return;
 		struct rmr_chunk *chunk = &scan->parsed->chunks[i];
-		chunk->start = line_start(scan, i * scan->chunk_size);
-		chunk->end = line_start(scan, (i + 1) * scan->chunk_size);
+		if (!find_chunk(scan, chunk, i)) {
+			atomic_store(&scan->unreadable, true);
+			return;
+		}
 		if (chunk->start < chunk->end)
 			scan_chunk(scan, chunk);
 		size_t done = atomic_fetch_add(&scan->done, 1) + 1;
@@ -345,12 +368,15 @@ static struct rmr_error *input_error(const struct scan *scan, const char *name,
 		(unsigned long long)(chunk->error.at - chunk->error_line) + 1, chunk->error.message);
 }
 
-static struct rmr_error *scan_result(const struct scan *scan, const char *name)
+static struct rmr_error *scan_result(const struct scan *scan)
 {
+	const char *name = scan->source->name;
 	struct rmr_parsed *parsed = scan->parsed;
 
 	if (atomic_load(&scan->interrupted))
 		return rmr_error_create(RMR_E_INTERRUPTED, 0, "loading %s was interrupted", name);
+	if (atomic_load(&scan->unreadable))
+		return rmr_source_error(scan->source);
 	for (size_t i = 0; i < parsed->chunk_count; i++) {
 		struct rmr_chunk *chunk = &parsed->chunks[i];
 		if (chunk->no_memory)
@@ -367,13 +393,15 @@ static struct rmr_error *scan_result(const struct scan *scan, const char *name)
 	return NULL;
 }
 
-struct rmr_error *rmr_reader_scan(const char *data, size_t size, const char *name,
+struct rmr_error *rmr_reader_scan(const struct rmr_source *source,
 	const struct rmr_heap_options *options, struct rmr_parsed *ret)
 {
+	const char *data = source->data;
+	size_t size = source->size;
 	struct rmr_parsed parsed = {0};
 	unsigned threads = options->threads ? options->threads : rmr_parallel_cpus();
-	struct scan scan = {.data = data, .end = data + size, .options = options,
-		.parsed = &parsed};
+	struct scan scan = {.source = source, .data = data, .end = data + size,
+		.options = options, .parsed = &parsed};
 
 	/* Small dumps in small chunks, so that all threads have some. */
 	scan.chunk_size = size / (threads * 4u);
@@ -391,7 +419,7 @@ struct rmr_error *rmr_reader_scan(const char *data, size_t size, const char *nam
 		parsed.chunks[i].start = parsed.chunks[i].end = data;
 	}
 	rmr_parallel_run(threads, scan_work, &scan);
-	struct rmr_error *err = scan_result(&scan, name);
+	struct rmr_error *err = scan_result(&scan);
 	if (err) {
 		rmr_reader_free(&parsed);
 		return err;

@@ -8,6 +8,7 @@
 #define RMR_CLI_HEAP_READER_H
 
 #include "cli/heap/record.h"
+#include "cli/heap/source.h"
 
 /** Numbers of 32 bits: these two stand for "not told" and "larger: see the record itself". */
 enum {
@@ -74,8 +75,8 @@ struct rmr_parsed {
 	uint64_t references;
 };
 
-/** Scans [data, data + size), which is padded as json.h asks. RMR_E_INPUT, RMR_E_INTERRUPTED. */
-struct rmr_error *rmr_reader_scan(const char *data, size_t size, const char *name,
+/** Scans the whole text, unpacking it on the way. RMR_E_INPUT, RMR_E_INTERRUPTED, RMR_E_WRITE. */
+struct rmr_error *rmr_reader_scan(const struct rmr_source *source,
 	const struct rmr_heap_options *options, struct rmr_parsed *ret) RMR_MUST_CHECK;
 void rmr_reader_free(struct rmr_parsed *parsed);
 

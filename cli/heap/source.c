@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "cli/heap/json.h"
+#include "cli/heap/packed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -167,6 +168,13 @@ static int open_temporary(void)
 	return memfd_create("remora-dump", MFD_CLOEXEC);
 }
 
+static struct rmr_error *no_temporary(const struct pump *pump)
+{
+	return rmr_error_hint(rmr_error_create(RMR_E_OS, errno, "cannot make a temporary file for %s",
+				      pump->name),
+		"set TMPDIR to a folder with room for a dump");
+}
+
 static struct rmr_error *map_file(int fd, const char *name, struct rmr_source *source)
 {
 	struct stat status;
@@ -190,32 +198,59 @@ static struct rmr_error *map_file(int fd, const char *name, struct rmr_source *s
 	return NULL;
 }
 
-static struct rmr_error *unpack(struct pump *pump, struct rmr_source *source)
+/* A file of frames: a place for each in a temporary file, and nothing unpacked yet. */
+static struct rmr_error *map_packed(const struct pump *pump, struct rmr_source *source)
 {
-	static const unsigned char gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
-	_rmr_close_ int out = open_temporary();
-	struct rmr_error *err;
+	struct rmr_packed *packed = source->packed;
+	int out = open_temporary();
 
 	if (out < 0)
-		return rmr_error_create(RMR_E_OS, errno, "cannot make a temporary file for %s",
-			pump->name);
+		return no_temporary(pump);
+	rmr_packed_set_output(packed, out);
+	if (ftruncate(out, (off_t)rmr_packed_size(packed)))
+		return rmr_error_create(RMR_E_INPUT, errno, "cannot unpack %s", pump->name);
+	return map_file(out, pump->name, source);
+}
+
+/* From the start to the end, into a temporary file. */
+static struct rmr_error *unpack(struct pump *pump, struct rmr_error *(*unpacker)(struct pump *),
+	struct rmr_source *source)
+{
+	_rmr_close_ int out = open_temporary();
+
+	if (out < 0)
+		return no_temporary(pump);
 	pump->out = out;
-	if (pump->have >= sizeof(gzip) && !memcmp(pump->input, gzip, sizeof(gzip)))
-		err = pump_gzip(pump);
-	else if (pump->have >= sizeof(zstd) && !memcmp(pump->input, zstd, sizeof(zstd)))
-		err = pump_zstd(pump);
-	else if (source->is_file)
-		return map_file(pump->in, pump->name, source);
-	else
-		err = pump_plain(pump);
+	struct rmr_error *err = unpacker(pump);
 	return err ? err : map_file(out, pump->name, source);
+}
+
+static struct rmr_error *open_bytes(struct pump *pump, struct rmr_source *source)
+{
+	static const unsigned char gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
+	struct rmr_error *(*unpacker)(struct pump *) = pump_plain;
+	struct rmr_error *err = NULL;
+
+	if (pump->have >= sizeof(gzip) && !memcmp(pump->input, gzip, sizeof(gzip)))
+		unpacker = pump_gzip;
+	else if (pump->have >= sizeof(zstd) && !memcmp(pump->input, zstd, sizeof(zstd)))
+		unpacker = pump_zstd;
+	if (unpacker == pump_plain && source->is_file)
+		return map_file(pump->in, pump->name, source);
+	if (unpacker != pump_plain && source->is_file)
+		err = rmr_packed_create(pump->in, source->file_size,
+			unpacker == pump_zstd ? RMR_PACKED_ZSTD : RMR_PACKED_GZIP, pump->name,
+			&source->packed);
+	if (err)
+		return err;
+	return source->packed ? map_packed(pump, source) : unpack(pump, unpacker, source);
 }
 
 struct rmr_error *rmr_source_open(int fd, const char *name, const struct rmr_heap_options *options,
 	struct rmr_source *ret)
 {
 	struct stat status;
-	struct rmr_source source = {0};
+	struct rmr_source source = {.name = name};
 
 	if (fstat(fd, &status))
 		return rmr_error_create(RMR_E_OS, errno, "cannot look at %s", name);
@@ -245,9 +280,11 @@ struct rmr_error *rmr_source_open(int fd, const char *name, const struct rmr_hea
 		pump.have += (size_t)got;
 	}
 	if (!err)
-		err = unpack(&pump, &source);
-	if (err)
+		err = open_bytes(&pump, &source);
+	if (err) {
+		rmr_source_close(&source);
 		return err;
+	}
 	*ret = source;
 	return NULL;
 }
@@ -257,4 +294,28 @@ void rmr_source_close(struct rmr_source *source)
 	if (source->data)
 		munmap((void *)(uintptr_t)source->data, source->mapped);
 	source->data = NULL;
+	rmr_packed_destroy(source->packed);
+	source->packed = NULL;
+}
+
+bool rmr_source_need(const struct rmr_source *source, uint64_t start, uint64_t end)
+{
+	return !source->packed || rmr_packed_need(source->packed, start, end);
+}
+
+bool rmr_source_need_line(const struct rmr_source *source, uint64_t offset)
+{
+	return !source->packed || rmr_packed_need_line(source->packed, offset);
+}
+
+struct rmr_error *rmr_source_error(const struct rmr_source *source)
+{
+	return rmr_packed_error(source->packed);
+}
+
+const char *rmr_source_line(const struct rmr_source *source, uint64_t offset)
+{
+	if (offset >= source->size || !rmr_source_need_line(source, offset))
+		return NULL;
+	return source->data + offset;
 }
