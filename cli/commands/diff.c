@@ -40,17 +40,21 @@ static const struct rmr_column three_columns[] = {
 
 enum {
 	COLUMNS = sizeof(two_columns) / sizeof(*two_columns),
+	GROWTH_FRONT = 5,  // columns before those of the dumps
+	GROWTH_SHOWN = 8,  // dumps that a person sees
+	GROWTH_COLUMNS = GROWTH_FRONT + 2 * RMR_DIFF_DUMPS_MAX,
+	KEY_SIZE = 16,
 };
 _Static_assert(sizeof(two_columns) == sizeof(three_columns), "both have as many columns");
 
 static void put_two(struct rmr_view *view, const struct rmr_diff_row *row)
 {
 	rmr_view_put_int(view, row->bytes_change);
-	rmr_view_put_uint(view, row->bytes[0]);
-	rmr_view_put_uint(view, row->bytes[1]);
+	rmr_view_put_uint(view, row->cells[0].bytes);
+	rmr_view_put_uint(view, row->cells[1].bytes);
 	rmr_view_put_int(view, row->count_change);
-	rmr_view_put_uint(view, row->count[0]);
-	rmr_view_put_uint(view, row->count[1]);
+	rmr_view_put_uint(view, row->cells[0].count);
+	rmr_view_put_uint(view, row->cells[1].count);
 	rmr_view_put_uint(view, row->born);
 	rmr_view_put_uint(view, row->gone);
 }
@@ -61,39 +65,139 @@ static void put_three(struct rmr_view *view, const struct rmr_diff_row *row)
 	rmr_view_put_uint(view, row->survivors);
 	rmr_view_put_uint(view, row->born);
 	for (unsigned i = 0; i < 3; i++)
-		rmr_view_put_uint(view, row->bytes[i]);
+		rmr_view_put_uint(view, row->cells[i].bytes);
 	rmr_view_put_int(view, row->bytes_change);
 	rmr_view_put_int(view, row->count_change);
 }
 
-static bool is_change(const struct rmr_diff_row *row)
+static void put_example(
+	struct rmr_view *view, const struct rmr_heap *last, const struct rmr_diff_row *row)
 {
-	return row->bytes_change || row->count_change || row->born || row->gone || row->survivors;
+	if (row->example == RMR_NO_OBJECT)
+		rmr_view_put_none(view);
+	else
+		rmr_view_put_uint(view, rmr_heap_address(last, row->example));
 }
 
-static void put_rows(struct rmr_view *view, const struct rmr_diff *diff,
-	const struct rmr_heap *last, const struct rmr_column *columns, bool all, uint64_t limit)
+static bool is_change(const struct rmr_diff_row *row)
+{
+	return row->bytes_change || row->count_change || row->born || row->gone || row->survivors ||
+	       row->grew;
+}
+
+/** Calls @p put for the rows that are to be seen; returns how many are left out by the limit. */
+static uint64_t for_rows(struct rmr_view *view, const struct rmr_diff *diff, bool all,
+	uint64_t limit, void (*put)(void *context, const struct rmr_diff_row *row), void *context)
 {
 	uint64_t shown = 0, more = 0;
 
-	rmr_view_table(view, NULL, columns, COLUMNS);
 	for (size_t i = 0; i < diff->count && !rmr_view_failed(view); i++) {
-		const struct rmr_diff_row *row = &diff->rows[i];
-		if (!all && !is_change(row))
+		if (!all && !is_change(&diff->rows[i]))
 			continue;
 		if (limit && shown == limit) {
 			more++;
 			continue;
 		}
-		rmr_view_put_text(view, row->label);
-		(diff->dumps == 2 ? put_two : put_three)(view, row);
-		if (row->example == RMR_NO_OBJECT)
-			rmr_view_put_none(view);
-		else
-			rmr_view_put_uint(view, rmr_heap_address(last, row->example));
+		rmr_view_put_text(view, diff->rows[i].label);
+		put(context, &diff->rows[i]);
 		shown++;
 	}
-	rmr_view_end_table(view, more);
+	return more;
+}
+
+/** What the rows are put with. */
+struct rows {
+	struct rmr_view *view;
+	const struct rmr_diff *diff;
+	const struct rmr_heap *last;
+	const char *title; /**< of the labels: type, path, ... */
+	struct rmr_column columns[GROWTH_COLUMNS];
+	char keys[GROWTH_COLUMNS][KEY_SIZE];
+	size_t count;
+};
+
+static void put_lives(void *arg, const struct rmr_diff_row *row)
+{
+	struct rows *rows = arg;
+
+	(rows->diff->dumps == 2 ? put_two : put_three)(rows->view, row);
+	put_example(rows->view, rows->last, row);
+}
+
+/** The dump that column @p i of @p shown ones shows: the first, the last, and some between. */
+static size_t dump_of(const struct rows *rows, size_t i, size_t shown)
+{
+	return i * (rows->diff->dumps - 1) / (shown - 1);
+}
+
+static size_t dumps_shown(const struct rows *rows)
+{
+	bool person = rmr_view_format(rows->view) == RMR_FORMAT_TABLE;
+
+	return person && rows->diff->dumps > GROWTH_SHOWN ? GROWTH_SHOWN : rows->diff->dumps;
+}
+
+static void add_growth_columns(struct rows *rows)
+{
+	static const struct rmr_column front[GROWTH_FRONT] = {
+		{"type", NULL, RMR_KIND_TEXT},
+		{"grew", NULL, RMR_KIND_COUNT},
+		{"bytes_change", "growth", RMR_KIND_SIGNED_BYTES},
+		{"count_change", "objects", RMR_KIND_SIGNED_COUNT},
+		{"example", NULL, RMR_KIND_ADDRESS},
+	};
+	size_t shown = dumps_shown(rows);
+
+	memcpy(rows->columns, front, sizeof(front));
+	rows->count = rows->title[0] == 'p' ? GROWTH_FRONT : GROWTH_FRONT - 1;
+	for (unsigned counts = 0; counts < 2; counts++) {
+		for (size_t i = 0; i < shown; i++) {
+			char *key = rows->keys[rows->count], *title = NULL;
+			size_t dump = dump_of(rows, i, shown) + 1;
+			if (counts && rmr_view_format(rows->view) == RMR_FORMAT_TABLE)
+				continue;
+			int start = snprintf(key, KEY_SIZE, "%s_", counts ? "count" : "bytes");
+			snprintf(key + start, KEY_SIZE - (size_t)start, "%zu", dump);
+			title = key + start;
+			rows->columns[rows->count++] = (struct rmr_column){
+				key, title, counts ? RMR_KIND_COUNT : RMR_KIND_BYTES};
+		}
+	}
+}
+
+static void put_growth(void *arg, const struct rmr_diff_row *row)
+{
+	struct rows *rows = arg;
+	size_t shown = dumps_shown(rows);
+
+	rmr_view_put_uint(rows->view, row->grew);
+	rmr_view_put_int(rows->view, row->bytes_change);
+	rmr_view_put_int(rows->view, row->count_change);
+	if (rows->title[0] == 'p')
+		put_example(rows->view, rows->last, row);
+	for (size_t i = 0; i < shown; i++)
+		rmr_view_put_uint(rows->view, row->cells[dump_of(rows, i, shown)].bytes);
+	if (rmr_view_format(rows->view) == RMR_FORMAT_TABLE)
+		return;
+	for (size_t i = 0; i < shown; i++)
+		rmr_view_put_uint(rows->view, row->cells[dump_of(rows, i, shown)].count);
+}
+
+static void put_rows(struct rows *rows, bool all, uint64_t limit)
+{
+	bool growth = rows->diff->growth;
+
+	if (growth) {
+		add_growth_columns(rows);
+	} else {
+		memcpy(rows->columns, rows->diff->dumps == 2 ? two_columns : three_columns,
+			sizeof(two_columns));
+		rows->count = COLUMNS;
+	}
+	rows->columns[0].key = rows->title;
+	rmr_view_table(rows->view, NULL, rows->columns, rows->count);
+	rmr_view_end_table(rows->view, for_rows(rows->view, rows->diff, all, limit,
+					       growth ? put_growth : put_lives, rows));
 }
 
 /** "a.json (3 min 2 s ago): 1,200 objects, 1.2 MiB" for each dump. */
@@ -105,6 +209,8 @@ static void put_header(
 	for (size_t i = 0; i < heaps->count; i++) {
 		const struct rmr_snapshot *snapshot = heaps->snapshots[i];
 		rmr_line_clear(&line);
+		if (diff->growth)
+			rmr_line_addf(&line, "%zu: ", i + 1);
 		rmr_line_add_safe(&line, snapshot->name, strlen(snapshot->name));
 		if (snapshot->taken) {
 			rmr_line_addf(&line, ", ");
@@ -112,9 +218,9 @@ static void put_header(
 			rmr_line_addf(&line, " ago");
 		}
 		rmr_line_addf(&line, ": ");
-		rmr_number_add_count(&line, diff->objects[i]);
+		rmr_number_add_count(&line, diff->totals[i].count);
 		rmr_line_addf(&line, " objects, ");
-		rmr_number_add_bytes(&line, diff->bytes[i]);
+		rmr_number_add_bytes(&line, diff->totals[i].bytes);
 		rmr_view_note(view, "%s", rmr_line_get(&line));
 	}
 	rmr_line_deinit(&line);
@@ -143,37 +249,52 @@ static struct rmr_error *open_all(
 		err = rmr_heaps_open(heaps, context, call->args.operands[i]);
 	if (!err && context->shell)
 		rmr_heaps_borrow(heaps, context->snapshot);
-	if (!err && (heaps->count < 2 || heaps->count > 3))
-		err = rmr_error_create(
-			RMR_E_USAGE, 0, "it compares two heaps, or three, not %zu", heaps->count);
+	if (!err && heaps->count < 2)
+		err = rmr_error_create(RMR_E_USAGE, 0, "it compares two heaps, or more");
 	return err;
+}
+
+/** What --by and --growth ask for, of so many heaps; *title_ret names the rows. */
+static struct rmr_error *read_options(const struct rmr_call *call, size_t heaps,
+	struct rmr_diff_options *ret, const char **title_ret)
+{
+	const char *by = rmr_args_value(&call->args, "by");
+
+	*ret = (struct rmr_diff_options){.growth = rmr_args_count(&call->args, "growth") ||
+						   heaps > 3};
+	*title_ret = by ? by : "type";
+	if (strcmp(*title_ret, "type") == 0)
+		return NULL;
+	ret->by = strcmp(by, "path") == 0 ? RMR_DIFF_PATH : RMR_DIFF_GROUP;
+	return ret->by == RMR_DIFF_PATH ? NULL : rmr_groups_parse(by, &ret->group);
 }
 
 static struct rmr_error *compare(
 	struct rmr_context *context, const struct rmr_call *call, struct rmr_heaps *heaps)
 {
-	const char *word = rmr_args_value(&call->args, "by");
-	enum rmr_diff_by by = word && strcmp(word, "path") == 0 ? RMR_DIFF_PATH : RMR_DIFF_TYPE;
+	const struct rmr_heap *last = heaps->heaps[heaps->count - 1];
+	struct rmr_diff_options options;
+	struct rows rows = {.last = last};
 	struct rmr_diff *diff;
-	struct rmr_view *view;
 	uint64_t limit;
 
 	struct rmr_error *err = rmr_command_limit(context, call, ROWS, &limit);
-	if (!err && by == RMR_DIFF_PATH)
+	if (!err)
+		err = read_options(call, heaps->count, &options, &rows.title);
+	bool owners = !err && options.by == RMR_DIFF_GROUP && options.group == RMR_GROUPS_OWNER;
+	if (!err && (options.by == RMR_DIFF_PATH || owners))
 		err = rmr_heaps_dominators(heaps);
 	if (!err)
-		err = rmr_diff_create(heaps->heaps, heaps->dominators, heaps->count, by, &diff);
+		err = rmr_diff_create(
+			heaps->heaps, heaps->dominators, heaps->count, &options, &diff);
 	if (err)
 		return err;
-	struct rmr_column columns[COLUMNS];
-	memcpy(columns, diff->dumps == 2 ? two_columns : three_columns, sizeof(columns));
-	columns[0].key = by == RMR_DIFF_PATH ? "path" : "type";
-	err = rmr_command_view(context, call, true, &view);
+	rows.diff = diff;
+	err = rmr_command_view(context, call, true, &rows.view);
 	if (!err) {
-		put_header(view, heaps, diff);
-		put_rows(view, diff, heaps->heaps[heaps->count - 1], columns,
-			rmr_args_count(&call->args, "all"), limit);
-		err = rmr_view_close(view);
+		put_header(rows.view, heaps, diff);
+		put_rows(&rows, rmr_args_count(&call->args, "all"), limit);
+		err = rmr_view_close(rows.view);
 	}
 	rmr_diff_destroy(diff);
 	return err;
@@ -183,6 +304,9 @@ struct rmr_error *rmr_command_diff(struct rmr_context *context, const struct rmr
 {
 	struct rmr_heaps heaps;
 
+	if (call->args.operand_count > RMR_DIFF_DUMPS_MAX - 1)
+		return rmr_error_create(RMR_E_USAGE, 0, "it compares at most %d heaps",
+			RMR_DIFF_DUMPS_MAX - 1);
 	struct rmr_error *err = rmr_heaps_init(&heaps, call->args.operand_count + 2);
 	if (err)
 		return err;

@@ -59,8 +59,9 @@ void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, ui
 		put_short(view, text, VALUE_COLUMNS);
 		return;
 	}
-	struct rmr_record record;
-	rmr_heap_record(heap, id, &record);
+	struct rmr_record record = {0};
+	if (rmr_heap_flags(heap, id) & (RMR_FLAG_VALUE | RMR_FLAG_NAME))
+		rmr_heap_record(heap, id, &record);
 	struct rmr_slice slice = record.value.start ? record.value : record.name;
 	struct rmr_line json = {0};
 	rmr_line_add_raw_json(&json, slice.start, slice.start ? slice.size : 0);

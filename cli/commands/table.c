@@ -109,7 +109,11 @@ static const struct rmr_option groups_options[] = {
 };
 
 static const struct rmr_option diff_options[] = {
-	{.name = "by", .value = "type|path", .help = "what a row stands for (type)"},
+	{.name = "by",
+		.value = "type|path|module|size|referrer|via|owner",
+		.help = "what a row stands for (type)"},
+	{.name = "growth",
+		.help = "each dump's bytes, what grew in every interval first (implied by 4 HEAPs)"},
 	{.name = "all", .help = "rows without change too"},
 	{0},
 };
@@ -206,10 +210,19 @@ const struct rmr_command rmr_commands[] = {
 		"--group descends: `groups --by type --group dict --by referrer` parts the dicts "
 		"by who refers to them.",
 		rmr_command_groups},
-	{"diff", "growth between two heaps; of three: what came and survived", "HEAP HEAP [HEAP]",
-		0, 3, RMR_COMMAND_HEAPS | ROWS, diff_options,
+	{"diff", "growth between two heaps; of three: what came and survived", "HEAP HEAP [HEAP...]",
+		0, SIZE_MAX, RMR_COMMAND_HEAPS | ROWS, diff_options,
 		"With three heaps, in order of time, the rows tell what appeared between the "
-		"first and the second and is still there in the third.\n\n"
+		"first and the second and is still there in the third. With more, or --growth, "
+		"they tell the bytes in each of the heaps, and 'grew' in how many of the "
+		"intervals between them a row grew.\n\n"
+		"--by path has a row for each object that dominates much, with what it retains, "
+		"by the path that leads to it, [*] for any index; the other words are those of "
+		"`groups`.\n\n"
+		"An object of one heap is that of another if address and type are the same, and: "
+		"of a str, bytes or number, its value; of what has a name, the name; of a "
+		"container or an instance, some part that nothing else refers to, where it has "
+		"any. So an address that was freed and used again tells two objects.\n\n"
 		"In a shell the snapshot is the last of them, and without any HEAP the snapshot "
 		"before is the first.",
 		rmr_command_diff},

@@ -34,6 +34,7 @@ struct cycle_work {
 	struct frame *frames;
 	size_t depth, room;
 	uint32_t visited;
+	uint64_t steps;
 	struct component *components;
 	size_t count, component_room;
 };
@@ -109,6 +110,8 @@ static bool search(struct cycle_work *work, uint32_t start)
 	if (!push(work, start))
 		return false;
 	while (work->depth) {
+		if (rmr_heap_is_interrupted_at(heap, ++work->steps))
+			return false;
 		struct frame *frame = &work->frames[work->depth - 1];
 		struct rmr_ids ids = rmr_heap_children(heap, frame->id);
 		uint32_t id = frame->id;
@@ -329,6 +332,10 @@ static bool tell(struct cycle_work *work, const struct rmr_dominators *dominator
 	cycles->cycles = calloc(shown + 1, sizeof(*cycles->cycles));
 	bool complete = cycles->cycles != NULL;
 	for (size_t i = 0; complete && i < shown; i++) {
+		if (rmr_heap_is_interrupted(work->heap)) {
+			complete = false;
+			break;
+		}
 		const struct component *component = order[i];
 		cycles->cycles[i] = (struct rmr_cycle){.count = component->count,
 			.bytes = component->bytes, .garbage = component->garbage,
@@ -366,7 +373,7 @@ struct rmr_error *rmr_cycles_find(const struct rmr_heap *heap,
 		complete = search(&work, id);
 	complete = complete && !err && tell(&work, dominators, limit, cycles);
 	if (!complete && !err)
-		err = &rmr_enomem;
+		err = rmr_heap_ended(heap);
 	free(work.frames);
 	free(work.components);
 	free(work.finalizer_types);

@@ -18,7 +18,7 @@ struct walk {
 	size_t depth, room;
 	uint32_t *starts; /* the first ones met, and not from others, in the order met */
 	size_t start_count, start_room;
-	bool no_memory;
+	bool ended; /* no memory, or interrupted */
 };
 
 static struct rmr_ids children_of(const struct rmr_depth_first *reach, uint32_t node)
@@ -35,6 +35,7 @@ static bool push(struct walk *walk, uint32_t node, uint32_t parent)
 	struct rmr_ids ids = children_of(reach, node);
 
 	reach->number[node] = ++reach->count;
+	walk->ended |= rmr_heap_is_interrupted_at(reach->heap, reach->count);
 	reach->vertex[reach->count] = node;
 	reach->parent[reach->count] = parent;
 	if (!ids.count)
@@ -43,7 +44,7 @@ static bool push(struct walk *walk, uint32_t node, uint32_t parent)
 		size_t room = walk->room ? walk->room * 2 : 1024;
 		struct frame *frames = realloc(walk->frames, room * sizeof(*frames));
 		if (!frames) {
-			walk->no_memory = true;
+			walk->ended = true;
 			return false;
 		}
 		walk->frames = frames;
@@ -61,7 +62,7 @@ static void visit(struct walk *walk, uint32_t start)
 
 	if (reach->number[start] || !push(walk, start, 1))
 		return;
-	while (walk->depth && !walk->no_memory) {
+	while (walk->depth && !walk->ended) {
 		struct frame *frame = &walk->frames[walk->depth - 1];
 		if (frame->next == frame->end) {
 			walk->depth--;
@@ -112,11 +113,11 @@ static void visit_held(struct walk *walk)
 	struct rmr_depth_first *reach = walk->reach;
 	const struct rmr_heap *heap = reach->heap;
 
-	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+	for (uint32_t id = 0; id < heap->counts.objects && !walk->ended; id++) {
 		if (!reach->number[id] && rmr_heap_is_held_by_c(heap, id))
 			enter(walk, id);
 	}
-	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+	for (uint32_t id = 0; id < heap->counts.objects && !walk->ended; id++) {
 		if (reach->marks[id] & RMR_DEPTH_FIRST_ENTRY)
 			visit(walk, id);
 	}
@@ -128,7 +129,7 @@ static void note_start(struct walk *walk, uint32_t id)
 		size_t room = walk->start_room ? walk->start_room * 2 : 1024;
 		uint32_t *starts = realloc(walk->starts, room * sizeof(*starts));
 		if (!starts) {
-			walk->no_memory = true;
+			walk->ended = true;
 			return;
 		}
 		walk->starts = starts;
@@ -140,7 +141,7 @@ static void note_start(struct walk *walk, uint32_t id)
 /* A trial: visits from id what has no number yet, and notes id as a start. */
 static void try_start(struct walk *walk, uint32_t id)
 {
-	if (walk->reach->number[id] || walk->no_memory)
+	if (walk->reach->number[id] || walk->ended)
 		return;
 	note_start(walk, id);
 	visit(walk, id);
@@ -180,7 +181,7 @@ static void visit_sources(struct walk *walk)
 	for (uint32_t number = before + 1; number <= reach->count; number++)
 		reach->number[reach->vertex[number]] = 0;
 	reach->count = before;
-	while (walk->start_count && !walk->no_memory) {
+	while (walk->start_count && !walk->ended) {
 		uint32_t id = walk->starts[--walk->start_count];
 		if (reach->number[id])
 			continue;
@@ -214,9 +215,9 @@ struct rmr_error *rmr_depth_first_create(const struct rmr_heap *heap, struct rmr
 	visit_sources(&walk);
 	free(walk.frames);
 	free(walk.starts);
-	if (walk.no_memory) {
+	if (walk.ended) {
 		rmr_depth_first_destroy(&reach);
-		return &rmr_enomem;
+		return rmr_heap_ended(heap);
 	}
 	*ret = reach;
 	return NULL;

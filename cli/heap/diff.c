@@ -4,6 +4,7 @@
 #include "attach/cleanup.h"
 #include "cli/heap/dominators.h"
 #include "cli/heap/heap_internal.h"
+#include "cli/heap/identity.h"
 #include "cli/heap/intern.h"
 #include "cli/heap/parallel.h"
 #include "cli/heap/paths.h"
@@ -13,17 +14,19 @@
 #include <string.h>
 
 enum {
-	PATH_NODES = 100,   /* dominating objects that get a path */
+	PATH_NODES = 200,   /* dominating objects of a dump that get a path */
 	PATH_SHARE = 500,   /* of at least 1/500 of all bytes */
 };
 
 struct diff_work {
 	struct rmr_heap *const *heaps;
 	struct rmr_dominators *const *dominators;
+	const struct rmr_diff_options *options;
 	struct rmr_diff *diff;
 	size_t row_room;
 	struct rmr_intern labels; /* the number of a label is that of its row */
-	uint32_t *type_rows[3];   /* of each type of each heap: its row */
+	/* The row of each object of the first two dumps, of each type where that is enough. */
+	uint32_t *rows[2];
 	/* By path: where a row's object was found, to look it up in the other dumps. */
 	struct found {
 		size_t dump;
@@ -32,127 +35,107 @@ struct diff_work {
 	size_t found_room;
 };
 
+static bool reserve_row(struct diff_work *work)
+{
+	struct rmr_diff *diff = work->diff;
+
+	if (diff->count < work->row_room)
+		return true;
+	size_t room = work->row_room ? work->row_room * 2 : 256;
+	struct rmr_diff_row *rows = realloc(diff->rows, room * sizeof(*rows));
+	if (!rows)
+		return false;
+	diff->rows = rows;
+	work->row_room = room;
+	return true;
+}
+
 static struct rmr_diff_row *row_of(struct diff_work *work, const char *label, uint32_t *number_ret)
 {
 	struct rmr_diff *diff = work->diff;
 	uint32_t number;
 
-	if (!rmr_intern_put(&work->labels, label, strlen(label), &number))
+	if (!reserve_row(work) || !rmr_intern_put(&work->labels, label, strlen(label), &number))
 		return NULL;
 	if (number == diff->count) {
-		if (diff->count == work->row_room) {
-			size_t room = work->row_room ? work->row_room * 2 : 256;
-			struct rmr_diff_row *rows = realloc(diff->rows, room * sizeof(*rows));
-			if (!rows)
-				return NULL;
-			diff->rows = rows;
-			work->row_room = room;
-		}
-		diff->rows[diff->count++] = (struct rmr_diff_row){.example = RMR_NO_OBJECT};
+		struct rmr_diff_row row = {.example = RMR_NO_OBJECT,
+			.cells = calloc(diff->dumps, sizeof(*row.cells))};
+		if (!row.cells)
+			return NULL;
+		diff->rows[diff->count++] = row;
 	}
 	*number_ret = number;
 	return &diff->rows[number];
 }
 
-static bool count_types(struct diff_work *work)
+static struct rmr_error *count_types(struct diff_work *work, size_t d)
 {
-	for (size_t d = 0; d < work->diff->dumps; d++) {
-		const struct rmr_heap *heap = work->heaps[d];
-		uint32_t types = rmr_heap_type_count(heap);
-		work->type_rows[d] = malloc(((size_t)types + 1) * sizeof(uint32_t));
-		if (!work->type_rows[d])
-			return false;
-		for (uint32_t i = 0; i < types; i++) {
-			struct rmr_diff_row *row =
-				row_of(work, heap->types[i].label, &work->type_rows[d][i]);
-			if (!row)
-				return false;
-			row->count[d] += heap->types[i].count;
-			row->bytes[d] += heap->types[i].bytes;
+	const struct rmr_heap *heap = work->heaps[d];
+	uint32_t types = rmr_heap_type_count(heap), number;
+	uint32_t *rows = malloc(((size_t)types + 1) * sizeof(*rows));
+
+	if (!rows)
+		return &rmr_enomem;
+	for (uint32_t i = 0; i < types; i++) {
+		struct rmr_diff_row *row = row_of(work, heap->types[i].label, &number);
+		if (!row) {
+			free(rows);
+			return &rmr_enomem;
 		}
+		row->cells[d].count += heap->types[i].count;
+		row->cells[d].bytes += heap->types[i].bytes;
+		rows[i] = number;
+	}
+	if (d < 2)
+		work->rows[d] = rows;
+	else
+		free(rows);
+	return NULL;
+}
+
+static bool add_groups(struct diff_work *work, size_t d, const struct rmr_groups *groups)
+{
+	uint32_t number, *rows = NULL;
+
+	if (d < 2) {
+		work->rows[d] = malloc(((size_t)rmr_heap_count(work->heaps[d]) + 1) * sizeof(*rows));
+		rows = work->rows[d];
+		if (!rows)
+			return false;
+	}
+	for (size_t g = 0; g < groups->count; g++) {
+		const struct rmr_group *group = &groups->groups[g];
+		struct rmr_diff_row *row = row_of(work, group->label, &number);
+		if (!row)
+			return false;
+		row->cells[d].count += group->count;
+		row->cells[d].bytes += group->bytes;
+		for (uint64_t i = groups->first[g]; rows && i < groups->first[g + 1]; i++)
+			rows[groups->members[i]] = number;
 	}
 	return true;
 }
 
-/* Values of immutable objects tell a new object at an old address. */
-static bool same_text(const struct rmr_heap *a, uint32_t x, const struct rmr_heap *b, uint32_t y)
+static struct rmr_error *count_groups(struct diff_work *work, size_t d)
 {
-	struct rmr_record p, q;
+	struct rmr_groups *groups;
+	struct rmr_error *err = rmr_groups_create(work->heaps[d],
+		work->dominators ? work->dominators[d] : NULL, NULL, 0, work->options->group,
+		&groups);
 
-	rmr_heap_record(a, x, &p);
-	rmr_heap_record(b, y, &q);
-	return p.value.size == q.value.size && p.name.size == q.name.size &&
-		(!p.value.size || !memcmp(p.value.start, q.value.start, p.value.size)) &&
-		(!p.name.size || !memcmp(p.name.start, q.name.start, p.name.size));
+	if (err)
+		return err;
+	if (!add_groups(work, d, groups))
+		err = &rmr_enomem;
+	rmr_groups_destroy(groups);
+	return err;
 }
 
-static bool is_immutable(enum rmr_builtin builtin, unsigned flags)
+static struct rmr_diff_row *row_of_object(const struct diff_work *work, size_t d, uint32_t id)
 {
-	return builtin == RMR_BUILTIN_STR || builtin == RMR_BUILTIN_BYTES ||
-		(builtin == RMR_BUILTIN_OTHER && flags & RMR_FLAG_VALUE);
-}
+	uint32_t at = work->options->by == RMR_DIFF_TYPE ? work->heaps[d]->type[id] : id;
 
-/* The rule of diff.h; the addresses are equal. */
-static bool same_object(const struct diff_work *work, size_t d, uint32_t x, size_t e, uint32_t y)
-{
-	const struct rmr_heap *a = work->heaps[d], *b = work->heaps[e];
-
-	if (work->type_rows[d][a->type[x]] != work->type_rows[e][b->type[y]])
-		return false;
-	uint64_t p = a->types[a->type[x]].class_address, q = b->types[b->type[y]].class_address;
-	if (p != RMR_HEAP_UNKNOWN && q != RMR_HEAP_UNKNOWN && p != q)
-		return false;
-	enum rmr_builtin builtin = rmr_heap_builtin(a, x);
-	if ((is_immutable(builtin, a->flags[x]) || builtin == RMR_BUILTIN_TUPLE) &&
-		(a->len[x] != b->len[y] || a->size[x] != b->size[y]))
-		return false;
-	if ((a->flags[x] ^ b->flags[y]) & (RMR_FLAG_NAME | RMR_FLAG_VALUE))
-		return false;
-	if (a->flags[x] & RMR_FLAG_NAME || is_immutable(builtin, a->flags[x]))
-		return same_text(a, x, b, y);
-	return true;
-}
-
-/* Marks in @p match, which is of heap d's ids, those that are in heap e as well. */
-struct matching {
-	const struct diff_work *work;
-	size_t d, e;
-	uint8_t *match;
-	unsigned threads;
-};
-
-static void match_work(void *context, unsigned number)
-{
-	const struct matching *matching = context;
-	const struct rmr_heap *a = matching->work->heaps[matching->d];
-	const struct rmr_heap *b = matching->work->heaps[matching->e];
-	uint32_t count = rmr_heap_count(a), other = rmr_heap_count(b), y = 0;
-	uint32_t start = (uint32_t)rmr_parallel_start(count, matching->threads, number);
-	uint32_t end = (uint32_t)rmr_parallel_start(count, matching->threads, number + 1);
-
-	for (uint32_t high = other; start < end && y < high;) {
-		uint32_t middle = y + (high - y) / 2;
-		if (b->address[middle] < a->address[start])
-			y = middle + 1;
-		else
-			high = middle;
-	}
-	for (uint32_t x = start; x < end; x++) {
-		while (y < other && b->address[y] < a->address[x])
-			y++;
-		matching->match[x] = y < other && b->address[y] == a->address[x] &&
-			same_object(matching->work, matching->d, x, matching->e, y);
-	}
-}
-
-static uint8_t *match(const struct diff_work *work, size_t d, size_t e)
-{
-	struct matching matching = {.work = work, .d = d, .e = e, .threads = rmr_parallel_cpus()};
-
-	matching.match = rmr_block_create(rmr_heap_count(work->heaps[d]));
-	if (matching.match && work->diff->same_process)
-		rmr_parallel_run(matching.threads, match_work, &matching);
-	return matching.match;
+	return &work->diff->rows[work->rows[d][at]];
 }
 
 static void note_example(const struct diff_work *work, struct rmr_diff_row *row, size_t d,
@@ -164,37 +147,37 @@ static void note_example(const struct diff_work *work, struct rmr_diff_row *row,
 }
 
 /* Born and gone between the first two dumps; with three, what of the born is in the third. */
-static bool count_lives(struct diff_work *work)
+static struct rmr_error *count_lives(struct diff_work *work)
 {
 	const struct rmr_heap *first = work->heaps[0], *second = work->heaps[1];
+	const struct rmr_heap *third = work->diff->dumps == 3 ? work->heaps[2] : NULL;
 	uint32_t before = rmr_heap_count(first), after = rmr_heap_count(second);
-	bool three = work->diff->dumps == 3;
-	uint8_t *kept = match(work, 0, 1), *old = match(work, 1, 0);
-	uint8_t *later = three ? match(work, 1, 2) : NULL;
-	bool complete = kept && old && (!three || later);
+	uint8_t *kept = rmr_identity_match(first, second), *old = rmr_identity_match(second, first);
+	uint8_t *later = third ? rmr_identity_match(second, third) : NULL;
+	bool complete = kept && old && (!third || later);
 
 	for (uint32_t id = 0; complete && id < before; id++) {
 		if (!kept[id])
-			work->diff->rows[work->type_rows[0][first->type[id]]].gone++;
+			row_of_object(work, 0, id)->gone++;
 	}
 	for (uint32_t id = 0; complete && id < after; id++) {
-		struct rmr_diff_row *row = &work->diff->rows[work->type_rows[1][second->type[id]]];
 		if (old[id])
 			continue;
+		struct rmr_diff_row *row = row_of_object(work, 1, id);
 		row->born++;
-		if (three && later[id]) {
-			uint32_t last = rmr_heap_find(work->heaps[2], second->address[id]);
+		if (third && later[id]) {
+			uint32_t last = rmr_heap_find(third, second->address[id]);
 			row->survivors++;
-			row->survivor_bytes += rmr_heap_size(work->heaps[2], last);
+			row->survivor_bytes += rmr_heap_size(third, last);
 			note_example(work, row, 2, last);
-		} else if (!three) {
+		} else if (!third) {
 			note_example(work, row, 1, id);
 		}
 	}
 	rmr_block_destroy(kept, before);
 	rmr_block_destroy(old, after);
 	rmr_block_destroy(later, after);
-	return complete;
+	return complete ? NULL : rmr_heap_ended(first);
 }
 
 /* The expression with [*] for every index and number key: the same in each dump. */
@@ -214,27 +197,37 @@ static char *general_path(const char *path)
 	return rmr_text_take(&text);
 }
 
-static struct rmr_error *count_path(struct diff_work *work, size_t d, uint32_t node)
+static struct rmr_error *name_path(const struct diff_work *work, size_t d, uint32_t node,
+	char **ret)
 {
 	const struct rmr_heap *heap = work->heaps[d];
-	const struct rmr_dominators *dominators = work->dominators[d];
-	struct rmr_paths *paths = NULL;
-	_rmr_free_ char *path = NULL;
-	uint32_t root = rmr_dominators_root_of(dominators, node), number;
+	uint32_t root = rmr_dominators_root_of(work->dominators[d], node);
+	struct rmr_paths *paths;
 
 	if (root != RMR_NO_OBJECT) {
-		path = strdup(heap->roots[root].label);
-	} else {
-		struct rmr_error *err = rmr_paths_find(heap, node, NULL, &paths);
-		if (err)
-			return err;
-		/* What has no name is one row, whatever address it has. */
-		path = paths->paths[0].start == RMR_PATH_ROOT
-			? general_path(paths->paths[0].expression)
-			: strdup(rmr_heap_type_label(heap, node));
-		rmr_paths_destroy(paths);
+		*ret = strdup(heap->roots[root].label);
+		return *ret ? NULL : &rmr_enomem;
 	}
-	struct rmr_diff_row *row = path ? row_of(work, path, &number) : NULL;
+	struct rmr_error *err = rmr_paths_find(heap, node, NULL, &paths);
+	if (err)
+		return err;
+	/* What has no name is one row, whatever address it has. */
+	*ret = paths->paths[0].start == RMR_PATH_ROOT ? general_path(paths->paths[0].expression)
+						      : strdup(rmr_heap_type_label(heap, node));
+	rmr_paths_destroy(paths);
+	return *ret ? NULL : &rmr_enomem;
+}
+
+static struct rmr_error *count_path(struct diff_work *work, size_t d, uint32_t node)
+{
+	const struct rmr_dominators *dominators = work->dominators[d];
+	_rmr_free_ char *path = NULL;
+	uint32_t number;
+
+	struct rmr_error *err = name_path(work, d, node, &path);
+	if (err)
+		return err;
+	struct rmr_diff_row *row = row_of(work, path, &number);
 	if (!row)
 		return &rmr_enomem;
 	if (number >= work->found_room) {
@@ -246,14 +239,14 @@ static struct rmr_error *count_path(struct diff_work *work, size_t d, uint32_t n
 		work->found_room = room;
 	}
 	work->found[number] = (struct found){d, node};
-	row->count[d] += rmr_dominators_count(dominators, node);
-	row->bytes[d] += rmr_dominators_retained(dominators, node);
-	if (d + 1 == work->diff->dumps && root == RMR_NO_OBJECT)
+	row->cells[d].count += rmr_dominators_count(dominators, node);
+	row->cells[d].bytes += rmr_dominators_retained(dominators, node);
+	if (d + 1 == work->diff->dumps && node < rmr_heap_count(work->heaps[d]))
 		row->example = node;
 	return NULL;
 }
 
-/* The largest dominating objects of one dump, from the top down. */
+/* The largest dominating objects of one dump, the largest first. */
 static struct rmr_error *count_paths(struct diff_work *work, size_t d)
 {
 	const struct rmr_dominators *dominators = work->dominators[d];
@@ -263,10 +256,18 @@ static struct rmr_error *count_paths(struct diff_work *work, size_t d)
 
 	queue[0] = rmr_dominators_top(dominators);
 	while (taken < queued) {
-		uint32_t node = queue[taken++], *children;
+		uint32_t largest = taken, *children;
 		uint64_t count, total;
 		struct rmr_error *err = NULL;
-		if (node != queue[0])
+		for (uint32_t i = taken; i < queued; i++) {
+			if (rmr_dominators_retained(dominators, queue[i]) >
+				rmr_dominators_retained(dominators, queue[largest]))
+				largest = i;
+		}
+		uint32_t node = queue[largest];
+		queue[largest] = queue[taken];
+		queue[taken++] = node;
+		if (taken > 1)
 			err = count_path(work, d, node);
 		if (!err)
 			err = rmr_dominators_children(dominators, node, PATH_NODES, &children, &count,
@@ -282,26 +283,20 @@ static struct rmr_error *count_paths(struct diff_work *work, size_t d)
 	return NULL;
 }
 
-/*
- * What was too small for a row in one dump, but not in another: the object at the same address is
- * asked, so that the row shows its growth and not all of it.
- */
+/* What was too small for a row in one dump, but not in another, is looked up there. */
 static void complete_paths(struct diff_work *work)
 {
 	for (size_t i = 0; i < work->diff->count && work->diff->same_process; i++) {
 		struct rmr_diff_row *row = &work->diff->rows[i];
 		const struct rmr_heap *from = work->heaps[work->found[i].dump];
-		uint32_t id = work->found[i].id;
 		for (size_t d = 0; d < work->diff->dumps; d++) {
-			const struct rmr_heap *heap = work->heaps[d];
-			if (row->count[d] || id >= rmr_heap_id_end(from))
+			if (row->cells[d].count)
 				continue;
-			uint32_t other = rmr_heap_find(heap, rmr_heap_address(from, id));
-			if (other == RMR_NO_OBJECT || strcmp(rmr_heap_type_label(heap, other),
-							      rmr_heap_type_label(from, id)) != 0)
+			uint32_t id = rmr_identity_find(from, work->found[i].id, work->heaps[d]);
+			if (id == RMR_NO_OBJECT)
 				continue;
-			row->count[d] = rmr_dominators_count(work->dominators[d], other);
-			row->bytes[d] = rmr_dominators_retained(work->dominators[d], other);
+			row->cells[d].count = rmr_dominators_count(work->dominators[d], id);
+			row->cells[d].bytes = rmr_dominators_retained(work->dominators[d], id);
 		}
 	}
 }
@@ -310,8 +305,11 @@ static int compare_rows(const void *a, const void *b, void *context)
 {
 	const struct rmr_diff_row *x = a, *y = b;
 	const struct rmr_diff *diff = context;
+	bool steady = x->grew + 1 == diff->dumps, other = y->grew + 1 == diff->dumps;
 
-	if (diff->dumps == 3 && x->survivor_bytes != y->survivor_bytes)
+	if (diff->growth && steady != other)
+		return steady ? -1 : 1;
+	if (x->survivor_bytes != y->survivor_bytes)
 		return x->survivor_bytes < y->survivor_bytes ? 1 : -1;
 	if (x->bytes_change != y->bytes_change)
 		return x->bytes_change < y->bytes_change ? 1 : -1;
@@ -320,49 +318,51 @@ static int compare_rows(const void *a, const void *b, void *context)
 	return strcmp(x->label, y->label);
 }
 
-static bool same_text_or_null(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
-static bool same_process(const struct rmr_heap *a, const struct rmr_heap *b)
-{
-	return a->facts.pid == b->facts.pid && same_text_or_null(a->facts.exe, b->facts.exe) &&
-		same_text_or_null(a->facts.host, b->facts.host);
-}
-
-static struct rmr_error *fill(struct diff_work *work, enum rmr_diff_by by)
+static struct rmr_error *count_all(struct diff_work *work)
 {
 	struct rmr_diff *diff = work->diff;
 	struct rmr_error *err = NULL;
 
 	diff->same_process = true;
-	for (size_t d = 0; d < diff->dumps; d++) {
-		diff->objects[d] = work->heaps[d]->counts.objects;
-		diff->bytes[d] = work->heaps[d]->counts.bytes;
-		diff->same_process &= same_process(work->heaps[0], work->heaps[d]);
-		err = err ? err : rmr_heap_verify(work->heaps[d]);
+	for (size_t d = 0; !err && d < diff->dumps; d++) {
+		diff->totals[d] = (struct rmr_diff_cell){work->heaps[d]->counts.objects,
+			work->heaps[d]->counts.bytes};
+		diff->same_process &= rmr_identity_comparable(work->heaps[0], work->heaps[d]);
+		err = rmr_heap_verify(work->heaps[d]);
 	}
-	if (err)
-		return err;
-	if (by == RMR_DIFF_TYPE && (!count_types(work) || !count_lives(work)))
-		return &rmr_enomem;
-	for (size_t d = 0; by == RMR_DIFF_PATH && !err && d < diff->dumps; d++)
-		err = count_paths(work, d);
-	if (by == RMR_DIFF_PATH && !err)
+	for (size_t d = 0; !err && d < diff->dumps; d++) {
+		switch (work->options->by) {
+		case RMR_DIFF_TYPE:
+			err = count_types(work, d);
+			break;
+		case RMR_DIFF_GROUP:
+			err = count_groups(work, d);
+			break;
+		case RMR_DIFF_PATH:
+			err = count_paths(work, d);
+			break;
+		}
+	}
+	if (!err && work->options->by == RMR_DIFF_PATH)
 		complete_paths(work);
+	else if (!err && !diff->growth)
+		err = count_lives(work);
 	return err;
 }
 
-static struct rmr_error *label_rows(struct diff_work *work)
+static struct rmr_error *finish_rows(struct diff_work *work)
 {
 	struct rmr_diff *diff = work->diff;
 
 	for (size_t i = 0; i < diff->count; i++) {
 		struct rmr_diff_row *row = &diff->rows[i];
+		const struct rmr_diff_cell *first = row->cells, *last = &row->cells[diff->dumps - 1];
 		row->label = strdup(rmr_intern_get(&work->labels, (uint32_t)i, NULL));
-		row->count_change = (int64_t)(row->count[diff->dumps - 1] - row->count[0]);
-		row->bytes_change = (int64_t)(row->bytes[diff->dumps - 1] - row->bytes[0]);
+		row->count_change = (int64_t)(last->count - first->count);
+		row->bytes_change = (int64_t)(last->bytes - first->bytes);
+		for (const struct rmr_diff_cell *cell = first; cell < last; cell++)
+			row->grew += cell[1].bytes > cell->bytes ||
+				(cell[1].bytes == cell->bytes && cell[1].count > cell->count);
 		if (!row->label)
 			return &rmr_enomem;
 	}
@@ -371,25 +371,40 @@ static struct rmr_error *label_rows(struct diff_work *work)
 	return NULL;
 }
 
-struct rmr_error *rmr_diff_create(struct rmr_heap *const *heaps,
-	struct rmr_dominators *const *dominators, size_t count, enum rmr_diff_by by,
-	struct rmr_diff **ret)
+static struct rmr_error *check(size_t count, const struct rmr_diff_options *options,
+	struct rmr_dominators *const *dominators)
 {
-	struct diff_work work = {.heaps = heaps, .dominators = dominators};
+	if (count < 2 || count > RMR_DIFF_DUMPS_MAX)
+		return rmr_error_create(RMR_E_USAGE, 0, "diff compares 2 to %d dumps",
+			RMR_DIFF_DUMPS_MAX);
+	if (count > 3 && !options->growth)
+		return rmr_error_create(RMR_E_USAGE, 0, "more than three dumps show growth only");
+	if (!dominators && (options->by == RMR_DIFF_PATH ||
+			(options->by == RMR_DIFF_GROUP && options->group == RMR_GROUPS_OWNER)))
+		return rmr_error_create(RMR_E_USAGE, 0, "diff by path and by owner need the dominators");
+	return NULL;
+}
 
-	if (count < 2 || count > 3)
-		return rmr_error_create(RMR_E_USAGE, 0, "diff compares two or three dumps");
-	if (by == RMR_DIFF_PATH && !dominators)
-		return rmr_error_create(RMR_E_USAGE, 0, "diff by path needs the dominators");
+struct rmr_error *rmr_diff_create(struct rmr_heap *const *heaps,
+	struct rmr_dominators *const *dominators, size_t count,
+	const struct rmr_diff_options *options, struct rmr_diff **ret)
+{
+	struct diff_work work = {.heaps = heaps, .dominators = dominators, .options = options};
+
+	struct rmr_error *err = check(count, options, dominators);
+	if (err)
+		return err;
 	work.diff = calloc(1, sizeof(*work.diff));
 	if (!work.diff)
 		return &rmr_enomem;
 	work.diff->dumps = count;
-	struct rmr_error *err = fill(&work, by);
+	work.diff->growth = options->growth;
+	work.diff->totals = calloc(count, sizeof(*work.diff->totals));
+	err = work.diff->totals ? count_all(&work) : &rmr_enomem;
 	if (!err)
-		err = label_rows(&work);
-	for (size_t d = 0; d < 3; d++)
-		free(work.type_rows[d]);
+		err = finish_rows(&work);
+	free(work.rows[0]);
+	free(work.rows[1]);
 	free(work.found);
 	rmr_intern_deinit(&work.labels);
 	if (err)
@@ -403,8 +418,11 @@ void rmr_diff_destroy(struct rmr_diff *diff)
 {
 	if (!diff)
 		return;
-	for (size_t i = 0; i < diff->count; i++)
+	for (size_t i = 0; i < diff->count; i++) {
 		free((char *)(uintptr_t)diff->rows[i].label);
+		free(diff->rows[i].cells);
+	}
 	free(diff->rows);
+	free(diff->totals);
 	free(diff);
 }

@@ -52,7 +52,7 @@ struct flow {
 	uint32_t *semi, *label, *ancestor, *dominator, *bucket, *bucket_next;
 	uint32_t *path;
 	size_t path_room;
-	bool no_memory;
+	bool ended; /* no memory, or interrupted */
 };
 
 static bool path_reserve(struct flow *flow, size_t size)
@@ -62,7 +62,7 @@ static bool path_reserve(struct flow *flow, size_t size)
 	size_t room = flow->path_room ? flow->path_room * 2 : 1024;
 	uint32_t *path = realloc(flow->path, room * sizeof(*path));
 	if (!path) {
-		flow->no_memory = true;
+		flow->ended = true;
 		return false;
 	}
 	flow->path = path;
@@ -142,7 +142,8 @@ static void flow_run(struct flow *flow)
 
 	for (uint32_t i = 1; i <= flow->count; i++)
 		flow->semi[i] = flow->label[i] = i;
-	for (uint32_t w = flow->count; w > 1 && !flow->no_memory; w--) {
+	for (uint32_t w = flow->count; w > 1 && !flow->ended; w--) {
+		flow->ended = rmr_heap_is_interrupted_at(flow->heap, w);
 		if (w > 8) {
 			/* What is needed a few steps later is far away in memory. */
 			uint32_t node = flow->reach->vertex[w - 8];
@@ -156,6 +157,8 @@ static void flow_run(struct flow *flow)
 		empty_bucket(flow, parent[w]);
 	}
 	flow->dominator[1] = 0;
+	if (flow->ended)
+		return;
 	for (uint32_t w = 2; w <= flow->count; w++) {
 		if (flow->dominator[w] != flow->semi[w])
 			flow->dominator[w] = flow->dominator[flow->dominator[w]];
@@ -218,13 +221,13 @@ static struct rmr_error *compute(const struct rmr_heap *heap, struct rmr_dominat
 	size_t bytes = ((size_t)flow.count + 1) * sizeof(uint32_t);
 	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++) {
 		*arrays[i] = rmr_block_create(bytes);
-		flow.no_memory |= !*arrays[i];
+		flow.ended |= !*arrays[i];
 	}
-	if (!flow.no_memory)
+	if (!flow.ended)
 		flow_run(&flow);
 	memset(dominators->position, 0xff, dominators->nodes * sizeof(*dominators->position));
-	if (flow.no_memory || !flow_finish(&flow, dominators))
-		err = &rmr_enomem;
+	if (flow.ended || !flow_finish(&flow, dominators))
+		err = rmr_heap_ended(heap);
 	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++)
 		rmr_block_destroy(*arrays[i], bytes);
 	free(flow.path);

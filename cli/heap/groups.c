@@ -217,13 +217,53 @@ static bool add_types(struct group_work *work, uint32_t source, const uint8_t *w
 	return true;
 }
 
-static int compare_vias(const void *a, const void *b)
+static int compare_whats(const void *a, const void *b)
 {
-	const struct via *x = a, *y = b;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
-	if (x->id != y->id)
-		return x->id < y->id ? -1 : 1;
-	return (x->what > y->what) - (x->what < y->what);
+	return (x > y) - (x < y);
+}
+
+/* What the vias of each id name, by id: those of id have places [first[id], first[id + 1]). */
+struct by_id {
+	uint64_t *first;
+	uint32_t *whats;
+	size_t first_bytes, whats_bytes;
+};
+
+static bool sort_vias(const struct group_work *work, struct by_id *ret)
+{
+	size_t ends = rmr_heap_id_end(work->heap);
+	struct by_id by_id = {.first_bytes = (ends + 2) * sizeof(uint64_t),
+		.whats_bytes = work->via_count * sizeof(uint32_t)};
+
+	by_id.first = rmr_block_create(by_id.first_bytes);
+	by_id.whats = rmr_block_create(by_id.whats_bytes);
+	*ret = by_id;
+	if (!by_id.first || !by_id.whats)
+		return false;
+	/* first[id + 1] is the place of id's next one: at last its end. */
+	for (size_t i = 0; i < work->via_count; i++)
+		by_id.first[work->vias[i].id + 2]++;
+	for (size_t i = 2; i < ends + 2; i++)
+		by_id.first[i] += by_id.first[i - 1];
+	for (size_t i = 0; i < work->via_count; i++)
+		by_id.whats[by_id.first[work->vias[i].id + 1]++] = work->vias[i].what;
+	return true;
+}
+
+/* Puts the first of each value in front, ascending; returns how many that are. */
+static size_t make_set(uint32_t *whats, size_t count)
+{
+	size_t kept = 0;
+
+	if (count > 1)
+		qsort(whats, count, sizeof(*whats), compare_whats);
+	for (size_t i = 0; i < count; i++) {
+		if (!kept || whats[kept - 1] != whats[i])
+			whats[kept++] = whats[i];
+	}
+	return kept;
 }
 
 static const char *word_text(const struct group_work *work, uint32_t word)
@@ -265,31 +305,18 @@ static bool set_label(struct group_work *work, const uint32_t *set, size_t count
 static bool group_sets(struct group_work *work)
 {
 	struct rmr_intern sets = {0}, labels = {0};
-	uint32_t *set = NULL, *label_of = NULL;
-	size_t at = 0, room = 0, made = 0, label_room = 0;
-	bool complete = true;
+	uint32_t *label_of = NULL;
+	size_t made = 0, label_room = 0;
+	struct by_id by_id;
+	bool complete = sort_vias(work, &by_id);
 
-	if (work->via_count)
-		qsort(work->vias, work->via_count, sizeof(*work->vias), compare_vias);
 	for (uint32_t id = 0; complete && id < rmr_heap_id_end(work->heap); id++) {
-		size_t count = 0;
-		if (work->group[id] == RMR_NO_OBJECT)
+		uint32_t number = 0, *set = by_id.whats + by_id.first[id];
+		complete = !rmr_heap_is_interrupted_at(work->heap, id);
+		if (work->group[id] == RMR_NO_OBJECT || !complete)
 			continue;
-		for (; complete && at < work->via_count && work->vias[at].id == id; at++) {
-			if (count && set[count - 1] == work->vias[at].what)
-				continue;
-			if (count == room) {
-				room = room ? room * 2 : 64;
-				uint32_t *grown = realloc(set, room * sizeof(*set));
-				complete = grown != NULL;
-				set = grown ? grown : set;
-			}
-			if (complete)
-				set[count++] = work->vias[at].what;
-		}
-		uint32_t number = 0;
-		complete = complete && rmr_intern_put(&sets, set ? (void *)set : "",
-			count * sizeof(*set), &number);
+		size_t count = make_set(set, by_id.first[id + 1] - by_id.first[id]);
+		complete = rmr_intern_put(&sets, set, count * sizeof(*set), &number);
 		if (complete && number == made) {
 			if (made == label_room) {
 				label_room = label_room ? label_room * 2 : 64;
@@ -304,7 +331,8 @@ static bool group_sets(struct group_work *work)
 		if (complete)
 			work->group[id] = label_of[number];
 	}
-	free(set);
+	rmr_block_destroy(by_id.first, by_id.first_bytes);
+	rmr_block_destroy(by_id.whats, by_id.whats_bytes);
 	free(label_of);
 	rmr_intern_deinit(&sets);
 	rmr_intern_deinit(&work->keys);
@@ -321,6 +349,7 @@ static bool key_by_sets(struct group_work *work)
 
 	for (uint64_t i = 0; complete && i < work->count; i++) {
 		uint32_t id = id_at(work, i);
+		complete = !rmr_heap_is_interrupted_at(heap, i);
 		struct rmr_ids referrers = rmr_heap_referrers(heap, id);
 		marks[id] |= 1;
 		for (uint64_t k = 0; k < referrers.count; k++)
@@ -331,7 +360,9 @@ static bool key_by_sets(struct group_work *work)
 		wanted[id] = marks[id] & 1;
 	complete = wanted != NULL;
 	for (uint32_t id = 0; complete && id < heap->counts.objects; id++) {
-		if (marks[id] & 2)
+		if (rmr_heap_is_interrupted_at(heap, id))
+			complete = false;
+		else if (marks[id] & 2)
 			complete = work->by == RMR_GROUPS_VIA ? add_names(work, id, wanted)
 							      : add_types(work, id, wanted);
 	}
@@ -355,7 +386,8 @@ static bool key_all(struct group_work *work)
 	if (work->by == RMR_GROUPS_REFERRER || work->by == RMR_GROUPS_VIA)
 		return key_by_sets(work);
 	for (uint64_t i = 0; complete && i < work->count; i++)
-		complete = by[work->by](work, id_at(work, i), &work->group[id_at(work, i)]);
+		complete = !rmr_heap_is_interrupted_at(work->heap, i) &&
+			by[work->by](work, id_at(work, i), &work->group[id_at(work, i)]);
 	return complete;
 }
 
@@ -470,7 +502,7 @@ struct rmr_error *rmr_groups_create(const struct rmr_heap *heap,
 		err = &rmr_enomem;
 	if (!err) {
 		memset(work.group, 0xff, bytes);
-		err = key_all(&work) ? sum_up(&work, groups) : &rmr_enomem;
+		err = key_all(&work) ? sum_up(&work, groups) : rmr_heap_ended(heap);
 	}
 	for (size_t i = 0; work.shape_words && i < heap->counts.shapes; i++)
 		free(work.shape_words[i]);

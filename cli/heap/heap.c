@@ -160,6 +160,7 @@ static struct rmr_error *open_named(int fd, const char *name, bool indexed,
 	if (!heap)
 		return &rmr_enomem;
 	heap->path = strdup(name);
+	heap->interrupted = options ? options->interrupted : NULL;
 	struct rmr_error *err = &rmr_enomem;
 	if (heap->path)
 		err = open_heap(heap, fd, indexed, options ? options : &defaults);
@@ -185,6 +186,13 @@ struct rmr_error *rmr_heap_open_fd(int fd, const char *name,
 	const struct rmr_heap_options *options, struct rmr_heap **ret)
 {
 	return open_named(fd, name, false, options, ret);
+}
+
+struct rmr_error *rmr_heap_ended(const struct rmr_heap *heap)
+{
+	return rmr_heap_is_interrupted(heap)
+		? rmr_error_create(RMR_E_INTERRUPTED, 0, "interrupted")
+		: &rmr_enomem;
 }
 
 void rmr_heap_close(struct rmr_heap *heap)

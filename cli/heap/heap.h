@@ -34,7 +34,10 @@ struct rmr_heap_options {
 	/** NULL, or called now and then from the calling thread; @p total may be 0 (not known) */
 	void (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
 	void *progress_context;
-	/** NULL, or a flag that a signal handler sets: the load ends with RMR_E_INTERRUPTED */
+	/**
+	 * NULL, or a flag that a signal handler sets: the load then ends with RMR_E_INTERRUPTED, and
+	 * so does every analysis of the heap; it lives as long as the heap
+	 */
 	const volatile sig_atomic_t *interrupted;
 };
 

@@ -117,7 +117,26 @@ struct rmr_heap {
 	size_t owned_text_count;
 	bool verified;        /**< built here: all of it is sound */
 	atomic_bool checked;  /**< rmr_heap_verify() passed: the numbers are */
+	const volatile sig_atomic_t *interrupted; /**< of the options, or NULL */
 };
+
+/** How many objects an analysis may pass before it asks again: a millisecond or so. */
+enum { RMR_INTERRUPT_STEPS = 1 << 12 };
+
+/** True if the person wants no answer any more. To be asked now and then by whatever is long. */
+static inline bool rmr_heap_is_interrupted(const struct rmr_heap *heap)
+{
+	return heap->interrupted && *heap->interrupted;
+}
+
+/** The same, cheap enough to ask at each @p step of a loop. */
+static inline bool rmr_heap_is_interrupted_at(const struct rmr_heap *heap, uint64_t step)
+{
+	return !(step & (RMR_INTERRUPT_STEPS - 1)) && rmr_heap_is_interrupted(heap);
+}
+
+/** Why an analysis ended midway: it was interrupted, or else there is no memory. */
+struct rmr_error *rmr_heap_ended(const struct rmr_heap *heap) RMR_MUST_CHECK;
 
 /** Blocks of offsets: 2^16 entries share a base. */
 enum { RMR_BLOCK_SHIFT = 16 };

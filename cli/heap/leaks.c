@@ -255,6 +255,8 @@ static bool find_candidates(struct leak_work *work)
 	uint64_t least = work->comparable ? GROWTH_MIN : ITEMS_MIN;
 
 	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+		if (rmr_heap_is_interrupted_at(heap, id))
+			return false;
 		if (rmr_heap_children(heap, id).count < least || !can_grow(heap, id) ||
 			count_items(heap, id) < least)
 			continue;
@@ -474,6 +476,8 @@ static bool tell(struct leak_work *work, size_t limit, struct rmr_leaks *leaks)
 	if (work->count)
 		qsort(work->items, work->count, sizeof(*work->items), compare_candidates);
 	for (size_t i = 0; i < told; i++) {
+		if (rmr_heap_is_interrupted(work->heap))
+			return false;
 		if (!tell_path(work, &work->items[i]))
 			return false;
 	}
@@ -551,7 +555,7 @@ struct rmr_error *rmr_leaks_find(struct rmr_heap *const *heaps,
 		return err;
 	struct rmr_leaks *leaks = calloc(1, sizeof(*leaks));
 	if (!leaks || !find_candidates(&work) || !tell(&work, limit ? limit : LIMIT, leaks))
-		err = &rmr_enomem;
+		err = rmr_heap_ended(work.heap);
 	for (size_t i = 0; i < work.count; i++) {
 		free(work.items[i].path);
 		free(work.items[i].general);

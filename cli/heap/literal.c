@@ -122,11 +122,13 @@ static bool add_object(const struct rmr_heap *heap, uint32_t id, size_t max, uns
 {
 	struct rmr_record record;
 
-	rmr_heap_record(heap, id, &record);
-	if (add_value(heap, id, &record, max, text))
-		return true;
+	if (rmr_heap_flags(heap, id) & RMR_FLAG_VALUE) {
+		rmr_heap_record(heap, id, &record);
+		if (add_value(heap, id, &record, max, text))
+			return true;
+	}
 	if (depth && rmr_heap_builtin(heap, id) == RMR_BUILTIN_TUPLE &&
-		rmr_heap_children(heap, id).count == record.len)
+		rmr_heap_children(heap, id).count == rmr_heap_len(heap, id))
 		return add_tuple(heap, id, max, depth, text);
 	char *name = rmr_heap_describe(heap, id, max);
 	if (name)
@@ -184,6 +186,9 @@ char *rmr_heap_describe(const struct rmr_heap *heap, uint32_t id, size_t max)
 	struct rmr_text text = {0};
 	struct rmr_record record;
 
+	/* A record that has neither may be megabytes of references. */
+	if (!(rmr_heap_flags(heap, id) & (RMR_FLAG_VALUE | RMR_FLAG_NAME)))
+		return NULL;
 	rmr_heap_record(heap, id, &record);
 	if (add_value(heap, id, &record, max, &text))
 		return rmr_text_take(&text);
@@ -207,6 +212,8 @@ char *rmr_heap_name(const struct rmr_heap *heap, uint32_t id)
 {
 	struct rmr_record record;
 
+	if (!(rmr_heap_flags(heap, id) & RMR_FLAG_NAME))
+		return NULL;
 	rmr_heap_record(heap, id, &record);
 	return decode(record.name);
 }
@@ -215,6 +222,8 @@ char *rmr_heap_value(const struct rmr_heap *heap, uint32_t id)
 {
 	struct rmr_record record;
 
+	if (!(rmr_heap_flags(heap, id) & RMR_FLAG_VALUE))
+		return NULL;
 	rmr_heap_record(heap, id, &record);
 	return decode(record.value);
 }

@@ -108,20 +108,42 @@ static void choose_rule(struct rmr_names *names, uint32_t id, uint64_t len)
 		names->rule = NAMES_KEYS;
 }
 
+/*
+ * How many refs, hidden and keys there are. The record tells, which may be megabytes of text; where
+ * its kind leaves no choice, it is not read.
+ */
+static void count_kinds(struct rmr_names *names, uint32_t id)
+{
+	const struct rmr_heap *heap = names->heap;
+	unsigned flags = rmr_heap_flags(heap, id);
+	uint64_t count = names->children.count;
+	struct rmr_record record;
+
+	if (!(flags & (RMR_FLAG_HIDDEN | RMR_FLAG_KEYS))) {
+		names->refs = count;
+		return;
+	}
+	if (!(flags & RMR_FLAG_HIDDEN) && rmr_heap_builtin(heap, id) == RMR_BUILTIN_DICT &&
+		count == 2 * rmr_heap_len(heap, id)) {
+		names->refs = names->keys = count / 2;
+		return;
+	}
+	rmr_heap_record(heap, id, &record);
+	names->refs = record.refs;
+	names->hidden = record.hidden;
+	names->keys = record.keys;
+}
+
 struct rmr_error *rmr_names_create(const struct rmr_heap *heap, uint32_t id,
 	struct rmr_names **ret)
 {
 	struct rmr_names *names = calloc(1, sizeof(*names));
-	struct rmr_record record;
 
 	if (!names)
 		return &rmr_enomem;
-	rmr_heap_record(heap, id, &record);
 	names->heap = heap;
 	names->children = rmr_heap_children(heap, id);
-	names->refs = record.refs;
-	names->hidden = record.hidden;
-	names->keys = record.keys;
+	count_kinds(names, id);
 	/* An index that is not of these lines: no names. */
 	if (names->refs + names->hidden + names->keys != names->children.count)
 		names->refs = names->hidden = names->keys = 0;
@@ -129,7 +151,7 @@ struct rmr_error *rmr_names_create(const struct rmr_heap *heap, uint32_t id,
 		free(names);
 		return &rmr_enomem;
 	}
-	choose_rule(names, id, record.len);
+	choose_rule(names, id, rmr_heap_len(heap, id));
 	*ret = names;
 	return NULL;
 }

@@ -159,13 +159,15 @@ static struct rmr_error *list_all(struct list *list, const char *name, uint64_t 
 			!strcmp(heap->types[type].name, name);
 	*total_ret = 0;
 	for (uint32_t id = 0; complete && id < rmr_heap_count(heap); id++) {
-		if (wanted[heap->type[id]]) {
+		if (rmr_heap_is_interrupted_at(heap, id))
+			complete = false;
+		else if (wanted[heap->type[id]]) {
 			complete = list_add(list, id);
 			++*total_ret;
 		}
 	}
 	free(wanted);
-	return complete ? NULL : &rmr_enomem;
+	return complete ? NULL : rmr_heap_ended(heap);
 }
 
 static struct rmr_error *list_where(struct rmr_heap *heap, struct list *list,

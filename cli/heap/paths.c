@@ -39,7 +39,7 @@ struct search {
 	size_t queued, taken, room;
 	struct hit *hits;
 	size_t hit_count, hit_room;
-	bool no_memory;
+	bool ended; /* no memory, or interrupted */
 	/* What to keep out. */
 	bool *avoid_types;
 	bool avoid_weak;
@@ -57,7 +57,7 @@ static bool search_push(struct search *search, uint32_t id)
 		size_t room = search->room ? search->room * 2 : 1024;
 		uint32_t *queue = realloc(search->queue, room * sizeof(*queue));
 		if (!queue) {
-			search->no_memory = true;
+			search->ended = true;
 			return false;
 		}
 		search->queue = queue;
@@ -73,7 +73,7 @@ static void search_hit(struct search *search, struct hit hit)
 		size_t room = search->hit_room ? search->hit_room * 2 : 16;
 		struct hit *hits = realloc(search->hits, room * sizeof(*hits));
 		if (!hits) {
-			search->no_memory = true;
+			search->ended = true;
 			return;
 		}
 		search->hits = hits;
@@ -141,12 +141,13 @@ static void search_expand(struct search *search, uint32_t id, bool named)
 	struct rmr_ids referrers = rmr_heap_referrers(search->heap, id);
 	uint32_t before = RMR_NO_OBJECT;
 
-	for (uint64_t i = 0; i < referrers.count && !search->no_memory; i++) {
+	for (uint64_t i = 0; i < referrers.count && !search->ended; i++) {
 		uint32_t source = referrers.ids[i];
 		if (source == before || source >= search->heap->counts.objects ||
 			search->next[source])
 			continue;
 		before = source;
+		search->ended |= rmr_heap_is_interrupted_at(search->heap, i);
 		if (search_avoids(search, source))
 			continue;
 		if (named && rmr_edges_named(&search->edges, source, id) == UINT64_MAX)
@@ -201,16 +202,19 @@ static bool search_is_done(const struct search *search, uint64_t length)
 /* One search, level after level. */
 static void search_run(struct search *search, bool named)
 {
+	const struct rmr_heap *heap = search->heap;
+
 	search_push(search, search->target);
 	search->next[search->target] = search->target + 1;
-	for (uint64_t length = 0; search->taken < search->queued && !search->no_memory; length++) {
+	for (uint64_t length = 0; search->taken < search->queued && !search->ended; length++) {
 		size_t end = search->queued;
 		for (size_t i = search->taken; i < end; i++)
 			search_enter(search, search->queue[i], length);
 		if (search_is_done(search, length))
 			return;
-		for (; search->taken < end && !search->no_memory; search->taken++) {
+		for (; search->taken < end && !search->ended; search->taken++) {
 			uint32_t id = search->queue[search->taken];
+			search->ended |= rmr_heap_is_interrupted_at(heap, search->taken);
 			if (id == search->target ||
 				(id != search->modules && !(search->marks[id] & MARK_MODULE)))
 				search_expand(search, id, named);
@@ -540,14 +544,14 @@ struct rmr_error *rmr_paths_find(const struct rmr_heap *heap, uint32_t id,
 	struct rmr_error *err = search_init(&search, options);
 	if (!err) {
 		search_run(&search, true);
-		if (!search.hit_count && !search.no_memory) {
+		if (!search.hit_count && !search.ended) {
 			search_again(&search);
 			search_run(&search, false);
 			if (!search.hit_count)
 				search_rest(&search);
 		}
 		sort_hits(&search);
-		err = search.no_memory ? &rmr_enomem : make_paths(&search, ret);
+		err = search.ended ? rmr_heap_ended(heap) : make_paths(&search, ret);
 	}
 	search_deinit(&search);
 	return err;

@@ -35,8 +35,14 @@ struct waste_work {
 	size_t limit, row_room;
 	size_t first; /* row of the kind that is being found */
 	struct keys strings, bytes, tuples;
-	bool no_memory;
+	bool ended; /* no memory, or interrupted */
 };
+
+static bool goes_on(struct waste_work *work, uint32_t id)
+{
+	work->ended |= rmr_heap_is_interrupted_at(work->heap, id);
+	return id < work->heap->counts.objects && !work->ended;
+}
 
 const char *rmr_waste_label(enum rmr_waste_kind kind)
 {
@@ -75,7 +81,7 @@ static void add_key(struct waste_work *work, struct keys *keys, uint64_t hash, u
 		size_t room = keys->room ? keys->room * 2 : 4096;
 		struct keyed *items = realloc(keys->items, room * sizeof(*items));
 		if (!items) {
-			work->no_memory = true;
+			work->ended = true;
 			return;
 		}
 		keys->items = items;
@@ -105,7 +111,7 @@ static void add_row(struct waste_work *work, struct rmr_waste_row row)
 		size_t room = work->row_room ? work->row_room * 2 : 64;
 		struct rmr_waste_row *rows = realloc(waste->row, room * sizeof(*rows));
 		if (!rows) {
-			work->no_memory = true;
+			work->ended = true;
 			return;
 		}
 		waste->row = rows;
@@ -140,7 +146,7 @@ static void name_rows(struct waste_work *work)
 					(unsigned long long)row->count);
 		}
 		row->what = rmr_text_take(&text);
-		work->no_memory |= !row->what;
+		work->ended |= !row->what;
 	}
 	work->first = work->waste->rows;
 }
@@ -177,7 +183,8 @@ static void find_duplicates(struct waste_work *work, struct keys *keys, enum rmr
 
 	if (keys->count)
 		qsort(keys->items, keys->count, sizeof(*keys->items), compare_keyed);
-	for (size_t i = 0, end; i < keys->count; i = end) {
+	for (size_t i = 0, end; i < keys->count && !work->ended; i = end) {
+		work->ended |= rmr_heap_is_interrupted_at(heap, i);
 		struct rmr_waste_row row = {.kind = kind, .example = keys->items[i].id};
 		for (end = i + 1; end < keys->count && keys->items[end].hash == keys->items[i].hash;
 			end++) {
@@ -218,7 +225,7 @@ static void key_values(struct waste_work *work)
 	const struct rmr_heap *heap = work->heap;
 	struct rmr_record record;
 
-	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+	for (uint32_t id = 0; goes_on(work, id); id++) {
 		enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
 		struct rmr_ids ids;
 		switch (builtin) {
@@ -259,7 +266,7 @@ static void find_empty(struct waste_work *work)
 	const struct rmr_heap *heap = work->heap;
 	struct rmr_waste_row rows[RMR_BUILTINS] = {0};
 
-	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+	for (uint32_t id = 0; goes_on(work, id); id++) {
 		enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
 		if (!is_container(builtin) || heap->len[id])
 			continue;
@@ -296,17 +303,18 @@ static int compare_needs(const void *a, const void *b)
 	return (x->size > y->size) - (x->size < y->size);
 }
 
-static bool learn_needs(const struct rmr_heap *heap, enum rmr_builtin builtin, struct needs *needs)
+static bool learn_needs(struct waste_work *work, enum rmr_builtin builtin, struct needs *needs)
 {
+	const struct rmr_heap *heap = work->heap;
 	size_t count = 0;
 
-	for (uint32_t id = 0; id < heap->counts.objects; id++)
+	for (uint32_t id = 0; goes_on(work, id); id++)
 		count += rmr_heap_builtin(heap, id) == builtin;
 	needs->items = malloc((count + 1) * sizeof(*needs->items));
 	needs->count = 0;
 	if (!needs->items)
 		return false;
-	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+	for (uint32_t id = 0; goes_on(work, id); id++) {
 		if (rmr_heap_builtin(heap, id) == builtin &&
 			rmr_heap_len(heap, id) != RMR_HEAP_UNKNOWN)
 			needs->items[needs->count++] =
@@ -339,11 +347,11 @@ static void find_room_of(struct waste_work *work, enum rmr_builtin builtin)
 	const struct rmr_heap *heap = work->heap;
 	struct needs needs = {0};
 
-	if (!learn_needs(heap, builtin, &needs)) {
-		work->no_memory = true;
+	if (!learn_needs(work, builtin, &needs)) {
+		work->ended = true;
 		return;
 	}
-	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+	for (uint32_t id = 0; goes_on(work, id); id++) {
 		uint64_t len = rmr_heap_len(heap, id), size = rmr_heap_size(heap, id);
 		if (rmr_heap_builtin(heap, id) != builtin || len == RMR_HEAP_UNKNOWN || !len)
 			continue;
@@ -372,10 +380,10 @@ static void find_instance_dicts(struct waste_work *work)
 	struct rmr_waste_row *rows = calloc((size_t)types + 1, sizeof(*rows));
 
 	if (!rows) {
-		work->no_memory = true;
+		work->ended = true;
 		return;
 	}
-	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+	for (uint32_t id = 0; goes_on(work, id); id++) {
 		enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
 		uint32_t dict = rmr_edges_dict_of(&work->edges, id);
 		const struct rmr_type *type = &heap->types[heap->type[id]];
@@ -428,7 +436,7 @@ static void find_pinned(struct waste_work *work)
 {
 	const struct rmr_heap *heap = work->heap;
 
-	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+	for (uint32_t id = 0; goes_on(work, id); id++) {
 		struct rmr_ids views = rmr_heap_referrers(heap, id);
 		uint64_t bytes = rmr_heap_size(heap, id) + rmr_heap_owned(heap, id);
 		bool only = views.count > 0 && bytes >= PINNED_MIN && !is_view(heap, id);
@@ -469,9 +477,9 @@ struct rmr_error *rmr_waste_find(const struct rmr_heap *heap, size_t limit, stru
 	free(work.bytes.items);
 	free(work.tuples.items);
 	rmr_edges_destroy(&work.edges);
-	if (!work.waste || work.no_memory) {
+	if (!work.waste || work.ended) {
 		rmr_waste_destroy(work.waste);
-		return &rmr_enomem;
+		return rmr_heap_ended(heap);
 	}
 	*ret = work.waste;
 	return NULL;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Lists, groups, trees, pictures, diffs, leaks and waste of small heaps whose answers are known. */
+#include "cli/heap/cycles.h"
 #include "cli/heap/diff.h"
 #include "cli/heap/dominators.h"
 #include "cli/heap/graph.h"
 #include "cli/heap/groups.h"
+#include "cli/heap/identity.h"
 #include "cli/heap/leaks.h"
+#include "cli/heap/parallel.h"
+#include "cli/heap/paths.h"
 #include "cli/heap/summary.h"
 #include "cli/heap/tree.h"
 #include "cli/heap/waste.h"
@@ -231,6 +235,9 @@ static struct rmr_heap *growing(unsigned items, unsigned skip, const char *pid)
 	return heap;
 }
 
+static const struct rmr_diff_options by_type = {.by = RMR_DIFF_TYPE};
+static const struct rmr_diff_options by_path = {.by = RMR_DIFF_PATH};
+
 START_TEST(growth_is_found)
 {
 	struct rmr_heap *heaps[3] = {growing(100, 0, "5"), growing(150, 0, "5"), growing(170, 20, "5")};
@@ -240,7 +247,7 @@ START_TEST(growth_is_found)
 
 	for (int i = 0; i < 3; i++)
 		assert_ok(rmr_dominators_create(heaps[i], &dominators[i]));
-	assert_ok(rmr_diff_create(heaps, NULL, 2, RMR_DIFF_TYPE, &diff));
+	assert_ok(rmr_diff_create(heaps, NULL, 2, &by_type, &diff));
 	ck_assert(diff->same_process);
 	ck_assert_str_eq(diff->rows[0].label, "str");
 	ck_assert_int_eq(diff->rows[0].count_change, 50);
@@ -249,12 +256,12 @@ START_TEST(growth_is_found)
 	ck_assert_uint_eq(diff->rows[0].gone, 0);
 	rmr_diff_destroy(diff);
 	/* Of the 50 born by the second dump, all are in the third; the first 20 of all are gone. */
-	assert_ok(rmr_diff_create(heaps, NULL, 3, RMR_DIFF_TYPE, &diff));
+	assert_ok(rmr_diff_create(heaps, NULL, 3, &by_type, &diff));
 	ck_assert_str_eq(diff->rows[0].label, "str");
 	ck_assert_uint_eq(diff->rows[0].survivors, 50);
 	ck_assert_uint_eq(diff->rows[0].survivor_bytes, 5000);
 	rmr_diff_destroy(diff);
-	assert_ok(rmr_diff_create(heaps, dominators, 2, RMR_DIFF_PATH, &diff));
+	assert_ok(rmr_diff_create(heaps, dominators, 2, &by_path, &diff));
 	bool found = false;
 	for (size_t i = 0; i < diff->count; i++) {
 		if (!strcmp(diff->rows[i].label, "sys.modules['__main__'].CACHE")) {
@@ -296,7 +303,7 @@ START_TEST(reused_addresses_are_told_apart)
 			     "{\"address\": 24, \"type\": \"B\", \"size\": 9, \"refs\": []}\n")};
 	struct rmr_diff *diff;
 
-	assert_ok(rmr_diff_create(heaps, NULL, 2, RMR_DIFF_TYPE, &diff));
+	assert_ok(rmr_diff_create(heaps, NULL, 2, &by_type, &diff));
 	for (size_t i = 0; i < diff->count; i++) {
 		const struct rmr_diff_row *row = &diff->rows[i];
 		bool b = !strcmp(row->label, "B"), str = !strcmp(row->label, "str");
@@ -307,12 +314,121 @@ START_TEST(reused_addresses_are_told_apart)
 	rmr_heap_close(heaps[0]);
 	rmr_heap_close(heaps[1]);
 	struct rmr_heap *others[2] = {growing(10, 0, "5"), growing(10, 0, "6")};
-	assert_ok(rmr_diff_create(others, NULL, 2, RMR_DIFF_TYPE, &diff));
+	assert_ok(rmr_diff_create(others, NULL, 2, &by_type, &diff));
 	ck_assert(!diff->same_process);
 	ck_assert_uint_eq(diff->rows[0].count_change, 0);
 	rmr_diff_destroy(diff);
 	rmr_heap_close(others[0]);
 	rmr_heap_close(others[1]);
+}
+END_TEST
+
+START_TEST(steady_growth_comes_first)
+{
+	static const struct rmr_diff_options growth = {.by = RMR_DIFF_TYPE, .growth = true};
+	static const struct rmr_diff_options by_module = {.by = RMR_DIFF_GROUP,
+		.group = RMR_GROUPS_SIZE};
+	static const struct {
+		unsigned items;
+		unsigned junk;
+	} steps[4] = {{100, 0}, {101, 900}, {102, 0}, {103, 800}};
+	struct rmr_heap *heaps[4];
+	struct rmr_diff *diff;
+
+	for (int d = 0; d < 4; d++) {
+		char *text;
+		size_t size;
+		struct rmr_error *err;
+		FILE *out = open_memstream(&text, &size);
+		for (unsigned i = 0; i < steps[d].items; i++)
+			fprintf(out, "{\"address\": %u, \"type\": \"Few\", \"size\": 10, \"refs\": []}\n", 8 + 8 * i);
+		for (unsigned i = 0; i < steps[d].junk; i++)
+			fprintf(out, "{\"address\": %u, \"type\": \"Many\", \"size\": 10, \"refs\": []}\n", 8008 + 8 * i);
+		fclose(out);
+		heaps[d] = fixture_try(text, size, &err);
+		ck_assert_ptr_null(err);
+		free(text);
+	}
+	assert_ok(rmr_diff_create(heaps, NULL, 4, &growth, &diff));
+	ck_assert_uint_eq(diff->count, 2);
+	ck_assert_str_eq(diff->rows[0].label, "Few");
+	ck_assert_uint_eq(diff->rows[0].grew, 3);
+	ck_assert_int_eq(diff->rows[0].bytes_change, 30);
+	ck_assert_uint_eq(diff->rows[0].cells[2].count, 102);
+	ck_assert_str_eq(diff->rows[1].label, "Many");
+	ck_assert_uint_eq(diff->rows[1].grew, 2);
+	ck_assert_int_eq(diff->rows[1].count_change, 800);
+	rmr_diff_destroy(diff);
+	struct rmr_error *err = rmr_diff_create(heaps, NULL, 4, &by_type, &diff);
+	ck_assert(err && err->code == RMR_E_USAGE);
+	rmr_error_destroy(err);
+	assert_ok(rmr_diff_create(heaps, NULL, 2, &by_module, &diff));
+	ck_assert_uint_eq(diff->count, 1);
+	ck_assert_str_eq(diff->rows[0].label, "10");
+	ck_assert_uint_eq(diff->rows[0].born, 901);
+	ck_assert_uint_eq(diff->rows[0].gone, 0);
+	rmr_diff_destroy(diff);
+	for (int d = 0; d < 4; d++)
+		rmr_heap_close(heaps[d]);
+}
+END_TEST
+
+/* Object 8 of both dumps, with its parts; a part that both lines describe is shared by them. */
+#define PART(address, value)                                                                       \
+	"{\"address\": " #address ", \"type\": \"str\", \"size\": 50, \"len\": 1, \"value\": \"" value    \
+	"\", \"refs\": []}\n"
+#define WHOLE(refs) "{\"address\": 8, \"type\": \"A\", \"size\": 9, \"refs\": [" refs "]}\n"
+#define OTHER(refs) "{\"address\": 16, \"type\": \"B\", \"size\": 9, \"refs\": [" refs "]}\n"
+
+static const struct {
+	const char *before, *after;
+	bool same;
+} identities[] = {
+	/* one part of two stays */
+	{WHOLE("24, 32") PART(24, "a") PART(32, "b"), WHOLE("24, 40") PART(24, "a") PART(40, "c"), true},
+	/* all are others; at the same addresses, too */
+	{WHOLE("24") PART(24, "a"), WHOLE("32") PART(32, "a"), false},
+	{WHOLE("24") PART(24, "a"), WHOLE("24") PART(24, "b"), false},
+	/* what others refer to says nothing */
+	{WHOLE("24") OTHER("24") PART(24, "a"), WHOLE("24") OTHER("24") PART(24, "a"), true},
+	{WHOLE("24, 32") OTHER("24") PART(24, "a") PART(32, "b"),
+		WHOLE("24, 40") OTHER("24") PART(24, "a") PART(40, "c"), false},
+	/* without parts in one of them nobody can tell */
+	{WHOLE(""), WHOLE("24") PART(24, "a"), true},
+	{WHOLE("24") PART(24, "a"), WHOLE(""), true},
+	/* an instance that was taken for another type's */
+	{WHOLE(""), "{\"address\": 8, \"type\": \"B\", \"size\": 9, \"refs\": []}\n", false},
+};
+
+START_TEST(identity_looks_at_the_parts)
+{
+	struct rmr_heap *before = fixture_open(identities[_i].before);
+	struct rmr_heap *after = fixture_open(identities[_i].after);
+	uint32_t x = fixture_id(before, 8), y = fixture_id(after, 8);
+	uint8_t *match = rmr_identity_match(before, after);
+
+	ck_assert_int_eq(rmr_identity_same(before, x, after, y), identities[_i].same);
+	ck_assert_int_eq(rmr_identity_same(after, y, before, x), identities[_i].same);
+	ck_assert_uint_eq(rmr_identity_find(before, x, after), identities[_i].same ? y : RMR_NO_OBJECT);
+	ck_assert_int_eq(match[x], identities[_i].same);
+	rmr_block_destroy(match, rmr_heap_count(before));
+	rmr_heap_close(before);
+	rmr_heap_close(after);
+}
+END_TEST
+
+/* A list that only grew, or only shrank, is the same however little of it is left. */
+START_TEST(identity_of_what_grew)
+{
+	struct rmr_heap *few = growing(3, 0, "5"), *many = growing(3000, 0, "5");
+
+	for (uint32_t id = 0; id < rmr_heap_count(few); id++) {
+		ck_assert_uint_ne(rmr_identity_find(few, id, many), RMR_NO_OBJECT);
+		uint32_t other = rmr_heap_find(many, rmr_heap_address(few, id));
+		ck_assert_uint_eq(rmr_identity_find(many, other, few), id);
+	}
+	rmr_heap_close(few);
+	rmr_heap_close(many);
 }
 END_TEST
 
@@ -383,6 +499,66 @@ START_TEST(waste_is_counted)
 }
 END_TEST
 
+/* A list of so many nodes that each analysis looks at the flag now and then. */
+static struct rmr_heap *open_chain(unsigned count, const struct rmr_heap_options *options)
+{
+	struct rmr_heap *heap;
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	fputs("{\"remora\": 1, \"id\": \"x\"}\n", out);
+	for (unsigned i = 1; i <= count; i++)
+		fprintf(out, "{\"address\": %u, \"type\": \"T\", \"size\": 1, \"refs\": [%u]}\n", i,
+			i % count + 1);
+	fputs("{\"root\": \"interpreter\", \"label\": \"r\", \"refs\": [1]}\n", out);
+	fclose(out);
+	int fd = fixture_file(text, size);
+	free(text);
+	assert_ok(rmr_heap_open_fd(fd, "test", options, &heap));
+	close(fd);
+	return heap;
+}
+
+START_TEST(all_can_be_interrupted)
+{
+	static volatile sig_atomic_t flag;
+	struct rmr_heap_options options = {.interrupted = &flag};
+	struct rmr_objects_query query = {.sort = RMR_SORT_BYTES};
+	struct rmr_heap *heap = open_chain(20000, &options), *heaps[] = {heap, heap};
+	struct rmr_dominators *dominators, *both[2], *unused;
+	struct rmr_groups *groups;
+	struct rmr_cycles *cycles;
+	struct rmr_leaks *leaks;
+	struct rmr_waste *waste;
+	struct rmr_paths *paths;
+	struct rmr_diff *diff;
+	uint64_t count, total;
+	uint32_t *ids;
+
+	assert_ok(rmr_dominators_create(heap, &dominators));
+	both[0] = both[1] = dominators;
+	flag = 1;
+	struct rmr_error *errors[] = {
+		rmr_dominators_create(heap, &unused),
+		rmr_paths_find(heap, 19999, NULL, &paths),
+		rmr_groups_create(heap, NULL, NULL, 0, RMR_GROUPS_TYPE, &groups),
+		rmr_groups_create(heap, NULL, NULL, 0, RMR_GROUPS_REFERRER, &groups),
+		rmr_cycles_find(heap, NULL, 0, &cycles),
+		rmr_waste_find(heap, 0, &waste),
+		rmr_objects_list(heap, NULL, &query, &ids, &count, &total),
+		rmr_leaks_find(heaps, both, 2, 0, &leaks),
+		rmr_diff_create(heaps, both, 2, &by_type, &diff),
+	};
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		ck_assert_msg(errors[i] && errors[i]->code == RMR_E_INTERRUPTED, "number %zu", i);
+		rmr_error_destroy(errors[i]);
+	}
+	rmr_dominators_destroy(dominators);
+	rmr_heap_close(heap);
+}
+END_TEST
+
 START_TEST(completeness_is_measured)
 {
 	struct rmr_heap *heap = fixture_open(
@@ -411,10 +587,15 @@ static Suite *make_suite(void)
 	tcase_add_test(tests, trees_end);
 	tcase_add_test(tests, pictures_escape_what_is_hostile);
 	tcase_add_test(tests, growth_is_found);
+	tcase_add_test(tests, steady_growth_comes_first);
+	tcase_add_loop_test(tests, identity_looks_at_the_parts, 0,
+		sizeof(identities) / sizeof(*identities));
+	tcase_add_test(tests, identity_of_what_grew);
 	tcase_add_test(tests, reused_addresses_are_told_apart);
 	tcase_add_test(tests, one_dump_names_the_accumulation);
 	tcase_add_test(tests, waste_is_counted);
 	tcase_add_test(tests, completeness_is_measured);
+	tcase_add_test(tests, all_can_be_interrupted);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
