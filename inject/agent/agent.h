@@ -59,6 +59,7 @@ struct rmr_agent {
 
 	// Written and read under the GIL only.
 	bool in_python;            /**< an asynchronous exception would hit the payload */
+	bool raised;               /**< one was sent to it, and may not have struck yet */
 	unsigned long ident;       /**< the worker's Python thread ident */
 	rmr_object *names;         /**< the session's namespace (RMR_JOB_KEEP_NAMES), or NULL */
 	uint32_t names_interpreter; /**< the id of the interpreter that it belongs to */

@@ -15,8 +15,10 @@ static void *interrupt(void *job)
 	if (rmr_agent_take(rmr_agent.job.interpreter, &gil, &done)) {
 		rmr_object *exception =
 			*(rmr_object **)rmr_agent_config.python.PyExc_KeyboardInterrupt;
-		if (rmr_agent.in_python && rmr_agent.job.frame.number == (uint32_t)(uintptr_t)job)
+		if (rmr_agent.in_python && rmr_agent.job.frame.number == (uint32_t)(uintptr_t)job) {
+			rmr_agent.raised = true;
 			PY(PyThreadState_SetAsyncExc)(rmr_agent.ident, exception);
+		}
 		rmr_agent_leave(&gil);
 	}
 	__atomic_store_n(&rmr_agent.interrupter_busy, 0, __ATOMIC_RELEASE);
