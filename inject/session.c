@@ -357,13 +357,14 @@ static struct rmr_error *say_goodbye(struct rmr_session *session)
 		rmr_channel_send(&session->channel, &leave, sizeof(leave), -1, 100);
 	rmr_points_pass(21);
 
-	// The agent closes its end just before it unmaps itself; frames still on their way are late. A
-	// child that the target has forked meanwhile may hold that end too: do not insist on it.
-	uint64_t start = rmr_log_now();
-	for (unsigned ms = 1; !err && ms < LEAVE_MS / 2; ms *= 2) {
+	// The agent closes its end just before it unmaps itself; frames still on their way are late, and
+	// a payload that prints without end sends them without end. A child that the target has forked
+	// meanwhile may hold that end too: do not insist on it.
+	uint64_t start = rmr_log_now(), end = start + LEAVE_MS / 2 * 1000000ull;
+	for (unsigned ms = 1; !err && rmr_log_now() < end; ms *= 2) {
 		do
 			err = rmr_channel_receive(&session->channel, ms, false, &event);
-		while (!err && event == RMR_CHANNEL_FRAME);
+		while (!err && event == RMR_CHANNEL_FRAME && rmr_log_now() < end);
 		if (event == RMR_CHANNEL_CLOSED ||
 			!rmr_target_has_thread(session->target, session->tid))
 			break;

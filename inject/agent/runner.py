@@ -3,7 +3,7 @@
 # stdout_head, stderr_head (bytes of a frame's start), descriptor (of the channel), filename,
 # arguments, source (bytes), names (the payload's namespace), echo (print a lone expression's value),
 # failure_source (failure.py, compiled only when it is needed: compiling holds the GIL).
-# It calls begin(), execute(), end(), and reads outcome and status. Imports nothing that a Python
+# It calls begin(), execute(), meet_interrupt() if one was sent, end(), and reads outcome and status. Imports nothing that a Python
 # does not always have loaded; must run on 3.6 to 3.15.
 import sys
 import posix
@@ -130,7 +130,8 @@ def repair_threading():
 
 
 def begin():
-    global saved, payload_name, payload_text, was_known, had_threading
+    global saved, payload_name, payload_text, was_known, had_threading, pid
+    pid = posix.getpid()
     payload_name = filename.decode("utf-8", "surrogateescape")
     payload_text = source.decode("utf-8", "replace")
     had_threading = "threading" in sys.modules
@@ -181,6 +182,24 @@ def run_source():
         print(repr(value))
 
 
+def describe(failure):
+    try:
+        exec(compile(failure_source, "<remora>", "exec", 0, True), globals())
+        return format_exception(failure)
+    except Exception:  # an audit hook may refuse even this
+        return "%s: %s\n" % (type(failure).__name__, failure)
+
+
+def end_child():
+    """A child that the payload has forked ends here: the agent, which would go on, is not in it."""
+    for stream in saved:
+        try:
+            stream.remora_state[0].flush()
+        except Exception:
+            pass
+    posix._exit(status if outcome != INTERRUPTED else 130)
+
+
 def execute():
     global outcome, status
     failure = None
@@ -202,13 +221,20 @@ def execute():
         outcome, status, failure = FAILED, 1, exception
     if failure is not None:
         try:
-            exec(compile(failure_source, "<remora>", "exec", 0, True), globals())
-            saved[1].write(format_exception(failure))
+            saved[1].write(describe(failure))
         except OSError:
             pass  # remora is gone
         finally:
             # Its traceback leads to this frame: without this cut it waits for a collection.
             failure = None
+    if posix.getpid() != pid:
+        end_child()
+
+
+def meet_interrupt():
+    """Where an interrupt strikes that came too late for the payload."""
+    for _ in range(1000):
+        pass
 
 
 def end():

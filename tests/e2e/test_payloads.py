@@ -148,6 +148,24 @@ class Payloads(support.LiveTest):
         out, err = process.communicate(timeout=20)
         self.assertNotIn(process.returncode, (0, -signal.SIGSEGV))
 
+    def test_endless_output_that_cannot_be_interrupted(self):
+        """remora ends all the same; the agent does when the payload does."""
+        code = ("import os, time\nend = time.time() + 12\nwhile time.time() < end:\n    try:\n"
+                "        while time.time() < end:\n            print('x' * 50)\n"
+                "    except BaseException:\n        pass")
+        start = time.monotonic()
+        result = support.remora("run", "--timeout", "1", self.target, "-c", code, timeout=30)
+        self.assertEqual(result.status, 4, repr(result)[:400])
+        self.assertLess(time.monotonic() - start, 8)
+
+    def test_forking(self):
+        """A child that the payload forks ends with the payload's code, not in an agent that it lacks."""
+        self.before.inside.pop("sigchld")
+        for rest, status in (("pass", 0), ("exit(3)", 3), ("1 / 0", 1)):
+            result = self.run_code("import os\npid = os.fork()\nif pid:\n    print(os.waitpid(pid, 0)[1])\n"
+                                   "else:\n    os.dup2(os.open('/dev/null', os.O_WRONLY), 2)\n    " + rest)
+            self.assertEqual(result.out, "%d\n" % (status << 8))
+
     def test_timeout(self):
         start = time.monotonic()
         result = support.remora("run", "--timeout", "1", self.target, "-c", "import time; time.sleep(8)")
