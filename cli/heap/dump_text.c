@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 // ---- floats: Schubfach (Raffaello Giulietti, "The Schubfach way to render doubles", 2020) ----
@@ -14,8 +15,10 @@ struct u128 {
 	uint64_t high, low;
 };
 
+/* Made when first asked for: all of them take 28 million instructions, a dump asks for some twenty. */
 static struct u128 powers[POW_MAX - POW_MIN + 1];
-static pthread_once_t powers_once = PTHREAD_ONCE_INIT;
+static atomic_bool is_made[POW_MAX - POW_MIN + 1];
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 
 // A natural number, least significant limb first.
 struct natural {
@@ -112,16 +115,28 @@ static struct u128 power_down(const struct natural *n)
 	return g;
 }
 
-static void make_powers(void)
+static struct u128 make_power(int k)
 {
 	struct natural n = {{1}};
 
-	for (int k = 0; k <= POW_MAX; k++) {
-		powers[k - POW_MIN] = power_up(&n);
-		if (k > 0 && -k >= POW_MIN)
-			powers[-k - POW_MIN] = power_down(&n);
+	for (int i = k < 0 ? -k : k; i > 0; i--)
 		natural_times(&n, 10);
+	return k < 0 ? power_down(&n) : power_up(&n);
+}
+
+// The 128 highest bits of 10^k, rounded up.
+static struct u128 power_of_ten(int k)
+{
+	int i = k - POW_MIN;
+
+	if (!atomic_load_explicit(&is_made[i], memory_order_acquire)) {
+		pthread_mutex_lock(&making);
+		if (!atomic_load_explicit(&is_made[i], memory_order_relaxed))
+			powers[i] = make_power(k);
+		atomic_store_explicit(&is_made[i], true, memory_order_release);
+		pthread_mutex_unlock(&making);
 	}
+	return powers[i];
 }
 
 static uint64_t round_to_odd(struct u128 g, uint64_t cp)
@@ -147,7 +162,7 @@ static uint64_t shortest(uint64_t bits, int *k_ret)
 	bool even = c % 2 == 0, closer = fraction == 0 && exponent > 1;
 	int k = (q * 1262611 - (closer ? 524031 : 0)) >> 22;
 	int h = q + (-k * 1741647 >> 19) + 1;
-	struct u128 g = powers[-k - POW_MIN];
+	struct u128 g = power_of_ten(-k);
 	uint64_t below = round_to_odd(g, (4 * c - 2 + closer) << h);
 	uint64_t at = round_to_odd(g, (4 * c) << h);
 	uint64_t above = round_to_odd(g, (4 * c + 2) << h);
@@ -186,7 +201,6 @@ char *rmr_dump_text_float(char *p, double value)
 		return put(p, "\"nan\"", 5);
 	if (isinf(value))
 		return value < 0 ? put(p, "\"-inf\"", 6) : put(p, "\"inf\"", 5);
-	pthread_once(&powers_once, make_powers);
 	if (bits >> 63)
 		*p++ = '-';
 	if (bits << 1 == 0)
