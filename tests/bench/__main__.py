@@ -28,11 +28,6 @@ PARTS = ("sizes", "attach", "shapes", "service", "pythons", "tracemalloc", "peer
 SHAPES = ("chain", "star", "strings", "arrays")
 
 
-def parse_size(text):
-    scale = {"k": 1000, "M": 1000000}.get(text[-1:], 1)
-    return int(float(text.rstrip("kM")) * scale)
-
-
 def parse_options():
     parser = argparse.ArgumentParser(prog="tests/bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -51,8 +46,8 @@ def parse_options():
     parser.add_argument("-o", "--output", help="write OUTPUT.txt and OUTPUT.json (build/bench/DATE)")
     options = parser.parse_args()
     options.sizes = (options.sizes or ("100k,1M,10M" if options.full else "100k")).split(",")
-    options.sizes.sort(key=parse_size)
-    options.shapes = parse_size(options.shapes or ("1M" if options.full else "100k"))
+    options.sizes.sort(key=machine.parse_size)
+    options.shapes = machine.parse_size(options.shapes or ("1M" if options.full else "100k"))
     options.attaches = options.attaches or (300 if options.full else 100)
     options.load_limit = 1000000
     options.peers = baselines.parse_peers(options.peer)
@@ -83,7 +78,7 @@ def measure(bench, options):
     only = options.only
     for name in options.sizes:
         if "sizes" in only:
-            bench.size(parse_size(name), name)
+            bench.size(machine.parse_size(name), name)
     if "attach" in only:
         with sections.Target(bench.main, "workload", 100000) as target:
             bench.attach("the workload of 100000 objects", target)
@@ -105,7 +100,7 @@ def measure(bench, options):
         for name in sorted(set(baselines.PEERS) - set(options.peers)):
             bench.tell("skipped: %s: give its path by --peer %s=PATH" % (name, name))
         for name in options.sizes if options.peers else ():
-            bench.peers(parse_size(name), name)
+            bench.peers(machine.parse_size(name), name)
 
 
 def write(options, report, facts):

@@ -18,6 +18,12 @@ def read(path, default=""):
         return default
 
 
+def parse_size(text):
+    """The number that 100k or 10M stands for."""
+    scale = {"k": 1000, "M": 1000000}.get(text[-1:], 1)
+    return int(float(text.rstrip("kM")) * scale)
+
+
 def facts():
     """What the report says of the machine."""
     model = [line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines()
