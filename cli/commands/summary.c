@@ -4,6 +4,7 @@
 #include "attach/cleanup.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/snapshot.h"
+#include "cli/heap/completeness.h"
 #include "cli/view/number.h"
 
 enum {
@@ -21,8 +22,20 @@ static const struct rmr_column columns[] = {
 	{"retained", NULL, RMR_KIND_BYTES},
 };
 
+static const struct rmr_column unexplained_columns[] = {
+	{"type", NULL, RMR_KIND_TEXT},
+	{"unexplained", NULL, RMR_KIND_COUNT},
+	{"unexplained_share", "%", RMR_KIND_SHARE},
+	{"unexplained_objects", "in objects", RMR_KIND_COUNT},
+	{"excess", "too many", RMR_KIND_COUNT},
+	{"excess_objects", "in objects", RMR_KIND_COUNT},
+	{"example", NULL, RMR_KIND_ADDRESS},
+	{"example_unexplained", "its unexplained", RMR_KIND_COUNT},
+};
+
 enum {
 	COLUMNS = sizeof(columns) / sizeof(*columns),
+	UNEXPLAINED_COLUMNS = sizeof(unexplained_columns) / sizeof(*unexplained_columns),
 };
 
 static double share(uint64_t part, uint64_t whole)
@@ -54,37 +67,75 @@ static void put_types(struct rmr_view *view, const struct rmr_heap *heap,
 }
 
 /** How complete the dump is: references found, of those that the reference counts tell of. */
-static void put_completeness(struct rmr_view *view, const struct rmr_heap *heap)
+static void put_completeness(struct rmr_view *view, const struct rmr_completeness *c)
 {
-	struct rmr_completeness c;
 	struct rmr_line line = {0};
-
-	rmr_summary_completeness(heap, &c);
 	const struct {
 		const char *key;
 		uint64_t value;
 	} fields[] = {
-		{"references_counted", c.references_counted},
-		{"references_found", c.references_found},
-		{"held_by_c", c.held_by_c},
-		{"exceeded", c.exceeded},
+		{"references_counted", c->counted},
+		{"references_found", c->found},
+		{"held_by_c", c->held_by_c},
+		{"exceeded", c->exceeded},
+		{"excess", c->excess},
 	};
+
 	for (unsigned i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
 		rmr_view_json_field(view, fields[i].key, RMR_KIND_COUNT);
 		rmr_view_put_uint(view, fields[i].value);
 	}
-	if (c.references_counted) {
-		rmr_number_add_share(&line, share(c.references_found, c.references_counted));
-		rmr_line_addf(&line, " of the counted references were found; C code holds ");
-		rmr_number_add_count(&line, c.held_by_c);
+	if (c->counted) {
+		// Rounded down: 100% is said only of all.
+		rmr_line_addf(&line, "%.2f%% of the ",
+			(double)(uint64_t)(share(c->found, c->counted) * 10000) / 100);
+		rmr_number_add_count(&line, c->counted);
+		rmr_line_addf(&line, " counted references were found; C code holds ");
+		rmr_number_add_count(&line, c->held_by_c);
 		rmr_line_addf(&line, " objects; ");
-		rmr_number_add_count(&line, c.exceeded);
+		rmr_number_add_count(&line, c->exceeded);
 		rmr_line_addf(&line, " have more references than are counted");
 		rmr_view_note(view, "%s", rmr_line_get(&line));
 	} else {
 		rmr_view_note(view, "The dump has no reference counts.");
 	}
 	rmr_line_deinit(&line);
+}
+
+static struct rmr_error *put_unexplained(
+	struct rmr_view *view, const struct rmr_heap *heap, uint64_t limit)
+{
+	_rmr_free_ struct rmr_completeness_row *rows = NULL;
+	struct rmr_completeness all;
+	size_t count;
+
+	struct rmr_error *err = rmr_completeness_by_type(heap, &rows, &count);
+	if (err)
+		return err;
+	rmr_completeness_get(heap, &all);
+	put_completeness(view, &all);
+	rmr_view_note(view, "%s", "");
+	size_t shown = limit && limit < count ? limit : count;
+	rmr_view_table(view, "unexplained", unexplained_columns, UNEXPLAINED_COLUMNS);
+	for (size_t i = 0; i < shown; i++) {
+		const struct rmr_completeness *sums = &rows[i].sums;
+		rmr_view_put_text(view, rmr_heap_type_info(heap, rows[i].type)->label);
+		rmr_view_put_uint(view, sums->counted - sums->found);
+		rmr_view_put_real(
+			view, share(sums->counted - sums->found, all.counted - all.found));
+		rmr_view_put_uint(view, sums->held_by_c);
+		rmr_view_put_uint(view, sums->excess);
+		rmr_view_put_uint(view, sums->exceeded);
+		if (rows[i].example == RMR_NO_OBJECT) {
+			rmr_view_put_none(view);
+			rmr_view_put_none(view);
+		} else {
+			rmr_view_put_uint(view, rmr_heap_address(heap, rows[i].example));
+			rmr_view_put_uint(view, rows[i].example_missing);
+		}
+	}
+	rmr_view_end_table(view, count - shown);
+	return NULL;
 }
 
 struct rmr_error *rmr_command_summary(struct rmr_context *context, const struct rmr_call *call)
@@ -110,8 +161,8 @@ struct rmr_error *rmr_command_summary(struct rmr_context *context, const struct 
 	if (err)
 		return err;
 	rmr_snapshot_header(call->snapshot, view);
-	if (rmr_args_count(&call->args, "complete"))
-		put_completeness(view, heap);
+	if (rmr_args_count(&call->args, "unexplained"))
+		return rmr_view_finish(view, put_unexplained(view, heap, limit));
 	rmr_view_note(view, "%s", "");
 	put_types(view, heap, rows, count, limit && limit < count ? limit : count,
 		dominators != NULL);

@@ -42,7 +42,9 @@ static const struct rmr_option summary_options[] = {
 	{.name = "sort",
 		.value = "bytes|count|largest|retained|name",
 		.help = "order of the types"},
-	{.name = "complete", .help = "tell how many of all references the dump has"},
+	{.name = "unexplained",
+		.help = "how many of all counted references the dump has, and of which types some are "
+			"missing"},
 	{.name = "retained", .help = "compute retained bytes (takes a little on a large heap)"},
 	{0},
 };

@@ -2,8 +2,6 @@
 #include "cli/heap/summary.h"
 
 #include "cli/heap/dominators.h"
-#include "cli/heap/heap_internal.h"
-#include "cli/heap/parallel.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,51 +101,4 @@ struct rmr_error *rmr_summary_create(const struct rmr_heap *heap,
 	*rows_ret = rows;
 	*count_ret = count;
 	return NULL;
-}
-
-struct complete_work {
-	const struct rmr_heap *heap;
-	unsigned threads;
-	struct rmr_completeness parts[64];
-};
-
-static void complete_part(void *context, unsigned number)
-{
-	struct complete_work *work = context;
-	const struct rmr_heap *heap = work->heap;
-	struct rmr_completeness sum = {0};
-	uint32_t count = rmr_heap_count(heap);
-	uint64_t rooted = 0;
-	size_t start = rmr_parallel_start(count, work->threads, number);
-	size_t end = rmr_parallel_start(count, work->threads, number + 1);
-
-	rooted = rmr_heap_first_rooted(heap, (uint32_t)start);
-	for (uint32_t id = (uint32_t)start; id < end; id++) {
-		uint64_t rc = rmr_heap_rc(heap, id), found = rmr_heap_referrers(heap, id).count;
-		if (rc == RMR_HEAP_UNKNOWN || rmr_heap_is_immortal(heap, id))
-			continue;
-		while (rooted < heap->counts.root_references && heap->rooted[rooted].id < id)
-			rooted++;
-		if (rooted < heap->counts.root_references && heap->rooted[rooted].id == id)
-			found += rmr_heap_root_references(heap, id);
-		sum.references_counted += rc;
-		sum.references_found += found < rc ? found : rc;
-		sum.held_by_c += rc > found;
-		sum.exceeded += found > rc;
-	}
-	work->parts[number] = sum;
-}
-
-void rmr_summary_completeness(const struct rmr_heap *heap, struct rmr_completeness *ret)
-{
-	struct complete_work work = {.heap = heap, .threads = rmr_parallel_cpus()};
-
-	rmr_parallel_run(work.threads, complete_part, &work);
-	*ret = (struct rmr_completeness){0};
-	for (unsigned t = 0; t < work.threads; t++) {
-		ret->references_counted += work.parts[t].references_counted;
-		ret->references_found += work.parts[t].references_found;
-		ret->held_by_c += work.parts[t].held_by_c;
-		ret->exceeded += work.parts[t].exceeded;
-	}
 }

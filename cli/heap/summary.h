@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /**
  * @file
- * Types with their totals, lists of objects, and how complete the dump is.
+ * Types with their totals, and lists of objects.
  */
 #ifndef RMR_CLI_HEAP_SUMMARY_H
 #define RMR_CLI_HEAP_SUMMARY_H
@@ -36,15 +36,6 @@ struct rmr_summary_row {
 struct rmr_error *rmr_summary_create(const struct rmr_heap *heap,
 	const struct rmr_dominators *dominators, enum rmr_sort sort, struct rmr_summary_row **rows_ret,
 	size_t *count_ret) RMR_MUST_CHECK;
-
-struct rmr_completeness {
-	uint64_t references_counted; /**< sum of rc of mortal objects */
-	uint64_t references_found;   /**< sum of min(found, rc) of the same */
-	uint64_t held_by_c;          /**< objects whose rc is larger than what was found */
-	uint64_t exceeded;           /**< objects with more references found than rc */
-};
-/** The measure of DESIGN: all 0 for a dump without reference counts. */
-void rmr_summary_completeness(const struct rmr_heap *heap, struct rmr_completeness *ret);
 
 struct rmr_objects_query {
 	const char *type;  /**< NULL: all; label or plain name */

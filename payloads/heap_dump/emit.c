@@ -669,6 +669,8 @@ void rmr_emit(struct rmr_heap_dump *w, uint64_t object, bool tracked)
 		return;
 	}
 	w->current_type = info->address;
+	if (!tracked && unlikely(rmr_is_in_image(w, object)))
+		rmr_images_note(w, info, object);
 	if (info->leaf) {
 		emit_leaf(w, info, object);
 		return;

@@ -37,6 +37,7 @@ static const struct rmr_layout layouts[] = {
 		.minor = 6, .gc_head = 32, .generation_stride = 48, .generation0 = NONE,
 		.permanent = NONE, .collecting = NONE, .garbage = NONE,
 		.interp_id = NONE, .modules = 16, .modules_by_index = 24, .sysdict = 32,
+		.interp_size = NONE,
 		.codecs = 56, .dict = NONE, .dict_debug = NONE, .interned = NONE,
 		.interned_debug = NONE,
 		.thread_id = 152, .native_id = NONE, .thread_dict = 128, .exc_info = NONE,
@@ -53,6 +54,7 @@ static const struct rmr_layout layouts[] = {
 		.minor = 7, .gc_head = 32, .generation_stride = 48, .generation0 = 496,
 		.permanent = 16, .collecting = 136, .garbage = 144,
 		.interp_id = 16, .modules = 40, .modules_by_index = 48, .sysdict = 56,
+		.interp_size = NONE,
 		.codecs = 104, .dict = NONE, .dict_debug = NONE, .interned = NONE,
 		.interned_debug = NONE,
 		.thread_id = 176, .native_id = NONE, .thread_dict = 152, .exc_info = 144,
@@ -68,6 +70,7 @@ static const struct rmr_layout layouts[] = {
 	{
 		.minor = 8, GC_39, .generation0 = 440,
 		.interp_id = 16, .modules = 56, .modules_by_index = 64, .sysdict = 72,
+		.interp_size = NONE,
 		.codecs = 120, .dict = 544, .dict_debug = 544, .interned = NONE,
 		.interned_debug = NONE,
 		.thread_id = 176, .native_id = NONE, .thread_dict = 152, .exc_info = 144,
@@ -83,6 +86,7 @@ static const struct rmr_layout layouts[] = {
 	{
 		.minor = 9, GC_39, .generation0 = 712,
 		.interp_id = 24, .modules = 856, .modules_by_index = 864, .sysdict = 872,
+		.interp_size = 5656,
 		.codecs = 912, .dict = 1376, .dict_debug = 1376, .interned = NONE,
 		.interned_debug = NONE,
 		.thread_id = 176, .native_id = NONE, .thread_dict = 152, .exc_info = 144,
@@ -98,6 +102,7 @@ static const struct rmr_layout layouts[] = {
 	{
 		.minor = 10, GC_39, .generation0 = 712,
 		.interp_id = 24, .modules = 856, .modules_by_index = 864, .sysdict = 872,
+		.interp_size = 113528,
 		.codecs = 912, .dict = 1344, .dict_debug = 1344, .interned = NONE,
 		.interned_debug = NONE,
 		.thread_id = 176, .native_id = NONE, .thread_dict = 152, .exc_info = 144,
@@ -113,6 +118,7 @@ static const struct rmr_layout layouts[] = {
 	{
 		.minor = 11, GC_39, .generation0 = 744,
 		.interp_id = 48, .modules = 888, .modules_by_index = 896, .sysdict = 904,
+		.interp_size = 107752,
 		.codecs = 936, .dict = 1400, .dict_debug = 1400, .interned = NONE,
 		.interned_debug = NONE,
 		.thread_id = 152, .native_id = 160, .thread_dict = 128, .exc_info = 120,
@@ -130,6 +136,7 @@ static const struct rmr_layout layouts[] = {
 	{
 		.minor = 12, GC_39, .generation0 = 208,
 		.interp_id = 8, .modules = 944, .modules_by_index = 952, .sysdict = 352,
+		.interp_size = NONE,
 		.codecs = 1248, .dict = 1720, .dict_debug = 1720, .interned = 382936,
 		.interned_debug = 382952,
 		.thread_id = 136, .native_id = 144, .thread_dict = 112, .exc_info = 104,
@@ -147,6 +154,7 @@ static const struct rmr_layout layouts[] = {
 	{
 		.minor = 13, GC_39, .generation0 = 7496,
 		.interp_id = 7272, .modules = 7656, .modules_by_index = 7664, .sysdict = 7640,
+		.interp_size = NONE,
 		.codecs = NONE, .dict = 8448, .dict_debug = 8456, .interned = 194328,
 		.interned_debug = 194344,
 		.thread_id = 152, .native_id = 160, .thread_dict = 128, .exc_info = 120,
@@ -165,6 +173,7 @@ static const struct rmr_layout layouts[] = {
 		.minor = 14, GC_38, .generation0 = 7664, .permanent = -160, .collecting = -64,
 		.garbage = -56,
 		.interp_id = 7280, .modules = 7688, .modules_by_index = 7696, .sysdict = 7672,
+		.interp_size = NONE,
 		.codecs = NONE, .dict = 8496, .dict_debug = 8504, .interned = 224624,
 		.interned_debug = 224640,
 		.thread_id = 152, .native_id = 160, .thread_dict = 128, .exc_info = 120,
@@ -183,6 +192,7 @@ static const struct rmr_layout layouts[] = {
 		.minor = 15, GC_38, .generation0 = 7568, .permanent = -88, .collecting = -56,
 		.garbage = -40,
 		.interp_id = 7272, .modules = 7592, .modules_by_index = 7600, .sysdict = 7576,
+		.interp_size = NONE,
 		.codecs = NONE, .dict = 8448, .dict_debug = 8456, .interned = 224896,
 		.interned_debug = 224912,
 		.thread_id = 176, .native_id = 184, .thread_dict = 152, .exc_info = 144,

@@ -69,6 +69,7 @@ struct rmr_layout {
 	// PyInterpreterState.
 	int32_t interp_id, modules, modules_by_index, sysdict, codecs, dict, dict_debug;
 	int32_t interned, interned_debug;
+	int32_t interp_size;       /**< of the whole, where tables of objects are in it up to 3.11 */
 	// PyThreadState.
 	int32_t thread_id, native_id, thread_dict, exc_info, exc_value, current_exc, async_exc;
 	int32_t profile, context, frame_top;

@@ -110,6 +110,18 @@ static void add_range(struct rmr_heap_dump *w, uint64_t start, uint64_t end)
 	w->ranges[w->range_count++] = (struct rmr_range){start, end};
 }
 
+static void add_file(struct rmr_heap_dump *w, uint64_t start)
+{
+	void *files = w->files;
+
+	if (w->file_count == w->file_room) {
+		if (!rmr_memory_grow(w, &files, &w->file_room, sizeof(*w->files), 1024))
+			return;
+		w->files = files;
+	}
+	w->files[w->file_count++] = start;
+}
+
 static bool starts_with(const char *text, const char *end, const char *prefix)
 {
 	size_t size = strlen(prefix);
@@ -128,6 +140,8 @@ static void parse_line(struct rmr_heap_dump *w, const char *line, const char *en
 	const char *path = line;
 	while (path < end && *path != '/' && *path != '[')
 		path++;
+	if (path < end && *path == '/' && end - line > 14 && memcmp(line + 6, "00000000 ", 9) == 0)
+		add_file(w, start);
 	// Reading a device can block, fault or have effects; these two are memory.
 	if (starts_with(path, end, "/dev/") && !starts_with(path, end, "/dev/zero") &&
 		!starts_with(path, end, "/dev/shm/"))

@@ -183,6 +183,23 @@ static void add_datetime(struct rmr_heap_dump *w, const struct rmr_type_info *in
 	}
 }
 
+// Modules/_functoolsmodule.c: the entries of an lru_cache() with a limit are objects on a ring that
+// owns them; tp_traverse visits only what they hold.
+static void add_lru_entries(struct rmr_heap_dump *w, uint64_t object)
+{
+	enum { NEXT = 24, MOST = 1000 };
+	const struct rmr_name none = {0, RMR_STYLE_NULL, true};
+	uint64_t entry = rmr_at(&w->rt, object, NEXT), type = 0;
+
+	for (int i = 0; i < MOST && entry != object && rmr_is_readable(w, entry); i++) {
+		type = type ? type : rmr_type_of(&w->rt, entry);
+		if (rmr_type_of(&w->rt, entry) != type)
+			return;
+		rmr_names_add(w, entry, none, false);
+		entry = rmr_at(&w->rt, entry, NEXT);
+	}
+}
+
 static void add_fields(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object)
 {
 	for (uint32_t i = 0; i < info->field_count; i++) {
@@ -221,6 +238,9 @@ void rmr_names_collect(struct rmr_heap_dump *w, const struct rmr_type_info *info
 	case RMR_KIND_FRAME:
 	case RMR_KIND_GENERATOR:
 		rmr_frames_collect(w, info, object);
+		break;
+	case RMR_KIND_LRU_CACHE:
+		add_lru_entries(w, object);
 		break;
 	case RMR_KIND_DATETIME:
 		add_datetime(w, info, object);

@@ -73,7 +73,7 @@ static void write_root(struct rmr_heap_dump *w, const struct root *root)
 	w->scratch_top -= count;
 }
 
-static void add_plain(struct rmr_heap_dump *w, uint64_t value, const char *name)
+void rmr_roots_add(struct rmr_heap_dump *w, uint64_t value, const char *name)
 {
 	struct rmr_name plain = {(uintptr_t)name, name ? RMR_STYLE_PLAIN : RMR_STYLE_NULL, true};
 
@@ -90,7 +90,7 @@ static void write_one(struct rmr_heap_dump *w, uint64_t id, const char *label, u
 	if (!rmr_is_readable(w, value))
 		return;
 	rmr_names_reset(w);
-	add_plain(w, value, NULL);
+	rmr_roots_add(w, value, NULL);
 	root.texts[0] = rmr_values_c_string(w, (uintptr_t)label);
 	write_root(w, &root);
 }
@@ -139,7 +139,7 @@ static void write_interpreter(struct rmr_heap_dump *w, uint64_t interp, uint64_t
 	struct root root = {.kind = RMR_ROOT_INTERNED, .interpreter = id, .line = -1};
 	root.texts[0] = (struct rmr_span){"<interned strings>", 18, RMR_TEXT_UTF8};
 	rmr_names_reset(w);
-	add_plain(w, dict, NULL);
+	rmr_roots_add(w, dict, NULL);
 	write_root(w, &root);
 }
 
@@ -182,29 +182,29 @@ static void write_thread(struct rmr_heap_dump *w, uint64_t thread, const struct 
 
 	root.kind = RMR_ROOT_THREAD;
 	rmr_names_reset(w);
-	add_plain(w, rmr_word(thread, l->thread_dict), "<thread dict>");
-	add_plain(w, rmr_word(thread, l->current_exc), "<current exception>");
+	rmr_roots_add(w, rmr_word(thread, l->thread_dict), "<thread dict>");
+	rmr_roots_add(w, rmr_word(thread, l->current_exc), "<current exception>");
 	if (w->rt.minor <= 11) {
-		add_plain(w, rmr_word(thread, l->current_exc + 8), "<current exception>");
-		add_plain(w, rmr_word(thread, l->current_exc + 16), "<current traceback>");
+		rmr_roots_add(w, rmr_word(thread, l->current_exc + 8), "<current exception>");
+		rmr_roots_add(w, rmr_word(thread, l->current_exc + 16), "<current traceback>");
 	}
-	add_plain(w, rmr_word(thread, l->async_exc), "<asynchronous exception>");
-	add_plain(w, rmr_word(thread, l->profile), "<profile function>");
-	add_plain(w, rmr_word(thread, l->profile + 8), "<trace function>");
+	rmr_roots_add(w, rmr_word(thread, l->async_exc), "<asynchronous exception>");
+	rmr_roots_add(w, rmr_word(thread, l->profile), "<profile function>");
+	rmr_roots_add(w, rmr_word(thread, l->profile + 8), "<trace function>");
 	if (l->context != RMR_NONE)
-		add_plain(w, rmr_word(thread, l->context), "<context>");
+		rmr_roots_add(w, rmr_word(thread, l->context), "<context>");
 	uint64_t item = l->exc_info == RMR_NONE ? thread + (uint64_t)l->exc_value - 8
 						: rmr_word(thread, l->exc_info);
 	// The stack of exceptions being handled; those of generators are in them.
 	for (int i = 0; i < 1000 && rmr_is_readable(w, item); i++) {
 		if (w->rt.minor >= 11) {
-			add_plain(w, rmr_word(item, 0), "<handled exception>");
+			rmr_roots_add(w, rmr_word(item, 0), "<handled exception>");
 			item = rmr_word(item, 8);
 			continue;
 		}
-		add_plain(w, rmr_word(item, 0), NULL);
-		add_plain(w, rmr_word(item, 8), "<handled exception>");
-		add_plain(w, rmr_word(item, 16), "<handled traceback>");
+		rmr_roots_add(w, rmr_word(item, 0), NULL);
+		rmr_roots_add(w, rmr_word(item, 8), "<handled exception>");
+		rmr_roots_add(w, rmr_word(item, 16), "<handled traceback>");
 		item = l->exc_info == RMR_NONE ? 0 : rmr_word(item, 24);
 	}
 	write_root(w, &root);
@@ -230,7 +230,7 @@ static void write_old_frame(struct rmr_heap_dump *w, uint64_t frame, struct root
 	int64_t lasti = rmr_at32(&w->rt, frame, l->frame_lasti);
 	set_code(w, root, code, w->rt.minor == 10 ? lasti * 2 : lasti);
 	rmr_names_reset(w);
-	add_plain(w, frame, NULL);
+	rmr_roots_add(w, frame, NULL);
 	write_root(w, root);
 	root->depth++;
 }
@@ -255,7 +255,7 @@ static void add_stack(struct rmr_heap_dump *w, uint64_t frame, uint64_t code)
 		uint64_t word = rmr_word(first, 0);
 		if (w->rt.minor >= 14)
 			word = (word & 3) == 3 ? 0 : word & ~UINT64_C(3);
-		add_plain(w, word, "<stack>");
+		rmr_roots_add(w, word, "<stack>");
 	}
 }
 
@@ -272,10 +272,10 @@ static void write_new_frame(struct rmr_heap_dump *w, uint64_t frame, struct root
 	rmr_names_reset(w);
 	rmr_frames_add_locals(w, code, frame + (uint64_t)l->frame_locals, RMR_STYLE_ATTR);
 	add_stack(w, frame, code);
-	add_plain(w, rmr_word(frame, l->frame_func) & mask, "<function>");
-	add_plain(w, code, "<code>");
-	add_plain(w, rmr_word(frame, l->frame_dict), ".f_locals");
-	add_plain(w, rmr_word(frame, l->frame_object), "<frame object>");
+	rmr_roots_add(w, rmr_word(frame, l->frame_func) & mask, "<function>");
+	rmr_roots_add(w, code, "<code>");
+	rmr_roots_add(w, rmr_word(frame, l->frame_dict), ".f_locals");
+	rmr_roots_add(w, rmr_word(frame, l->frame_object), "<frame object>");
 	write_root(w, root);
 	root->depth++;
 }
@@ -331,23 +331,42 @@ void rmr_roots_write(struct rmr_heap_dump *w)
 	}
 }
 
+void rmr_roots_flush(struct rmr_heap_dump *w, const char *label, uint64_t interpreter)
+{
+	struct root root = {.kind = RMR_ROOT_STATIC, .interpreter = interpreter, .line = -1};
+
+	root.texts[0] = rmr_values_c_string(w, (uintptr_t)label);
+	if (w->candidate_count)
+		write_root(w, &root);
+	rmr_names_reset(w);
+}
+
 void rmr_roots_write_static(struct rmr_heap_dump *w)
 {
 	enum { BATCH = 1000 };
-	struct root root = {.kind = RMR_ROOT_STATIC, .line = -1};
+	static const char types[] = "<static type>", objects[] = "<static object>";
 
-	root.texts[0] = (struct rmr_span){"<static type>", 13, RMR_TEXT_UTF8};
 	rmr_names_reset(w);
-	for (uint64_t i = 0; i < w->type_room; i++) {
+	for (uint64_t i = 0; i < w->type_room && !w->failed; i++) {
 		const struct rmr_type_info *info = w->types[i];
-		if (!info || info->heap)
-			continue;
-		add_plain(w, info->address, NULL);
-		if (w->candidate_count == BATCH) {
-			write_root(w, &root);
-			rmr_names_reset(w);
-		}
+		// Those that lie in an image are in the second list, with those of which there is no
+		// instance.
+		if (info && !info->heap && !rmr_is_in_image(w, info->address))
+			rmr_roots_add(w, info->address, NULL);
+		if (w->candidate_count == BATCH)
+			rmr_roots_flush(w, types, 0);
 	}
-	if (w->candidate_count)
-		write_root(w, &root);
+	for (int pass = 0; pass < 2; pass++) {
+		// A root's references may lead to more static objects.
+		for (uint64_t i = 0; i < w->static_count && !w->failed; i++) {
+			uint64_t object = w->statics[i];
+			bool is_type = rmr_at(&w->rt, rmr_type_of(&w->rt, object), RMR_TYPE_FLAGS) &
+				RMR_TPFLAG_TYPE;
+			if (is_type == (pass == 0))
+				rmr_roots_add(w, object, NULL);
+			if (w->candidate_count == BATCH)
+				rmr_roots_flush(w, pass ? objects : types, 0);
+		}
+		rmr_roots_flush(w, pass ? objects : types, 0);
+	}
 }

@@ -36,6 +36,8 @@ const struct rmr_rule rmr_rules[] = {
 	{"weakcallableproxy", 6, 9, {F(24, "__callback__")}},
 	{"weakref.CallableProxyType", 10, 15, {F(24, "__callback__")}},
 	{"module", 6, 14, {F(16, "__dict__"), F(48, "__name__"), {24, true, 0}}},
+	// PyModuleDef_Base: the copy of the dict of a module that may be imported only once.
+	{"moduledef", 6, 15, {F(32, 0)}},
 	{"module", 15, 15, {F(16, "__dict__"), F(40, "__name__")}},
 	{"method_descriptor", 6, 15, {F(16, "__objclass__"), F(24, "__name__"),
 		F(32, "__qualname__")}},
@@ -57,6 +59,8 @@ const struct rmr_rule rmr_rules[] = {
 	{"_io.StringIO", 6, 10, {F(88, 0)}},
 	// numpy/core/include/numpy/ndarraytypes.h, PyArrayObject_fields (1.x and 2.x).
 	{"numpy.ndarray", 6, 15, {F(48, "base"), F(56, "dtype")}},
+	// ufuncobject.h, PyUFuncObject: of 1.22 and later, 2.x too; a shorter struct ends before it.
+	{"numpy.ufunc", 6, 15, {F(224, 0)}},
 	// Generators before 3.11: the frame is an object of its own. After: frames.c.
 	{"generator", 6, 10, {F(16, "gi_frame"), F(32, "gi_code"), F(48, "__name__"),
 		F(56, "__qualname__")}},

@@ -257,6 +257,11 @@ static void find_fields(struct rmr_heap_dump *w, struct rmr_type_info *info)
 			add_members(w, list, base);
 		base = rmr_at(&w->rt, base, RMR_TYPE_BASE);
 	}
+	// A dict that a rule names, too, is one reference: functions, classes, class methods, ...
+	for (uint32_t i = 0; i < list->count; i++) {
+		if ((int64_t)list->fields[i].offset + w->rt.header == info->dictoffset)
+			info->dictoffset = 0;
+	}
 	info->fields = rmr_memory_small(w, list->count * sizeof(list->fields[0]));
 	if (!info->fields)
 		return;
@@ -382,6 +387,8 @@ static struct rmr_type_info *make(struct rmr_heap_dump *w, uint64_t type)
 		if (info->kind == RMR_KIND_OTHER &&
 			(is_c_type(w, base, "collections.deque") || is_c_type(w, base, "array.array")))
 			info->kind = RMR_KIND_VAR;
+		if (info->kind == RMR_KIND_OTHER && is_c_type(w, base, "functools._lru_cache_wrapper"))
+			info->kind = RMR_KIND_LRU_CACHE;
 		if (info->kind == RMR_KIND_OTHER && is_c_type(w, base, "numpy.ndarray"))
 			info->kind = RMR_KIND_NDARRAY;
 		if (info->kind == RMR_KIND_OTHER && (is_c_type(w, base, "datetime.datetime") ||

@@ -296,11 +296,22 @@ static void write_types(struct rmr_heap_dump *w)
 	} while (w->type_count != before && !w->failed);
 }
 
-enum phase { PHASE_ROOTS, PHASE_LISTS, PHASE_TYPES, PHASE_STATIC, PHASE_END };
+enum phase {
+	PHASE_IMAGES,
+	PHASE_ROOTS,
+	PHASE_LISTS,
+	PHASE_HELD,
+	PHASE_TYPES,
+	PHASE_STATIC,
+	PHASE_END,
+};
 
 static void run_phase(struct rmr_heap_dump *w, unsigned phase)
 {
 	switch (phase) {
+	case PHASE_IMAGES:
+		rmr_images_find(w);
+		break;
 	case PHASE_ROOTS:
 		rmr_roots_write(w);
 		rmr_emit_rest(w);
@@ -311,6 +322,10 @@ static void run_phase(struct rmr_heap_dump *w, unsigned phase)
 	case PHASE_TYPES:
 		rmr_emit_rest(w);
 		write_types(w);
+		break;
+	case PHASE_HELD:
+		rmr_held_write(w);
+		rmr_emit_rest(w);
 		break;
 	case PHASE_STATIC:
 		rmr_roots_write_static(w);
@@ -326,7 +341,7 @@ __attribute__((noinline)) static void run_phases(struct rmr_heap_dump *w)
 	struct rmr_jump here;
 	struct rmr_heap_dump *volatile kept = w;
 
-	w->phase = PHASE_ROOTS;
+	w->phase = PHASE_IMAGES;
 	if (__builtin_setjmp(here.words)) {
 		w = kept;
 		w->depth = 0;

@@ -8,6 +8,8 @@
  *     types.c   what is known of each type      names.c  names of references, shapes
  *     sizes.c   sys.getsizeof                   values.c values, names, texts
  *     frames.c  frames and generators           roots.c  root records
+ *     held.c    what the interpreter's own C state holds
+ *     images.c  the writable data of programs and libraries
  *     memory.c  mmap, the map of readable pages, the set of objects seen
  *
  * Objects are uint64_t addresses. Everything is single-threaded; all memory comes from mmap and is
@@ -52,6 +54,7 @@ enum rmr_kind {
 	RMR_KIND_DATETIME,
 	RMR_KIND_RANGE,
 	RMR_KIND_NDARRAY,
+	RMR_KIND_LRU_CACHE,
 	RMR_KIND_VAR, /**< ob_size is the len: deque, array */
 };
 
@@ -136,6 +139,7 @@ enum {
 
 struct rmr_chunk {
 	uint64_t readable[(1 << (RMR_CHUNK_SHIFT - 12)) / 64];
+	uint64_t image[(1 << (RMR_CHUNK_SHIFT - 12)) / 64]; /**< data of a program or library */
 	uint64_t seen[(1 << (RMR_CHUNK_SHIFT - 4)) / 64];
 };
 
@@ -163,6 +167,15 @@ struct rmr_heap_dump {
 	struct rmr_chunk **chunks;
 	struct rmr_range *ranges;
 	uint64_t range_count, range_room;
+	uint64_t *files; /**< where the mapping of the start of each file lies */
+	uint64_t file_count, file_room;
+	// images.c
+	struct rmr_range *images;
+	uint64_t image_count, image_room;
+	uint64_t *statics; /**< objects met that lie in images and have a true reference count */
+	uint64_t static_count, static_room;
+
+	// memory.c
 	struct rmr_block *blocks; /**< every mapping */
 	struct rmr_block *small;  /**< the one that small allocations are cut from */
 	struct rmr_chunk *spare;  /**< stands in (nothing readable) when memory ran out */
@@ -239,6 +252,15 @@ static inline bool rmr_is_readable(struct rmr_heap_dump *w, uint64_t address)
 	return chunk->readable[page >> 6] >> (page & 63) & 1;
 }
 
+/** True if @p address, which rmr_is_readable(), lies in the writable data of a program or library. */
+static inline bool rmr_is_in_image(struct rmr_heap_dump *w, uint64_t address)
+{
+	struct rmr_chunk *chunk = rmr_chunk_of(w, address);
+	uint64_t page = address >> 12 & ((1 << (RMR_CHUNK_SHIFT - 12)) - 1);
+
+	return chunk->image[page >> 6] >> (page & 63) & 1;
+}
+
 /** True if the @p size bytes at @p address can be read. */
 bool rmr_memory_has(struct rmr_heap_dump *w, uint64_t address, uint64_t size);
 
@@ -263,6 +285,15 @@ static inline bool rmr_is_seen(struct rmr_heap_dump *w, uint64_t address)
 
 	return chunk->seen[granule >> 6] >> (granule & 63) & 1;
 }
+
+// ---- images.c ----
+
+/** Finds the writable data of every ELF file that is mapped, and marks its pages. */
+void rmr_images_find(struct rmr_heap_dump *w);
+/** Notes an object that lies in an image: nothing frees it, and its first reference is nobody's. */
+void rmr_images_note(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object);
+/** The data that @p address lies in; false if it lies in none. */
+bool rmr_images_of(struct rmr_heap_dump *w, uint64_t address, struct rmr_range *ret);
 
 // ---- types.c ----
 
@@ -415,8 +446,21 @@ void rmr_emit_end(struct rmr_heap_dump *w, uint64_t *start, uint64_t *end, unsig
 // ---- roots.c ----
 
 void rmr_roots_write(struct rmr_heap_dump *w);
+/** Adds a reference of a root to the candidates; @p name (as it is) may be NULL. */
+void rmr_roots_add(struct rmr_heap_dump *w, uint64_t value, const char *name);
+/** Writes the candidates as a root of kind static with this label, and forgets them. */
+void rmr_roots_flush(struct rmr_heap_dump *w, const char *label, uint64_t interpreter);
 /** The static types, once all types are known. */
 void rmr_roots_write_static(struct rmr_heap_dump *w);
+
+// ---- held.c ----
+
+/**
+ * Writes the roots that are tables and fields of the interpreter's own C state: the type attribute
+ * cache, small ints, one-character strings, the syntax tree's types, ... Each is recognised by what
+ * it holds, not only by its place.
+ */
+void rmr_held_write(struct rmr_heap_dump *w);
 
 // ---- walk.c ----
 

@@ -12,6 +12,7 @@
 #include "cli/heap/groups.h"
 #include "cli/heap/leaks.h"
 #include "cli/heap/paths.h"
+#include "cli/heap/completeness.h"
 #include "cli/heap/summary.h"
 #include "cli/heap/tree.h"
 #include "cli/heap/waste.h"
@@ -69,7 +70,7 @@ static inline void exercise_heap(struct rmr_heap *heap)
 		exercise_object(heap, id, sink);
 	for (uint32_t i = 0; i < rmr_heap_root_count(heap) && i < 20; i++)
 		free(rmr_heap_root_name(heap, i, 0));
-	rmr_summary_completeness(heap, &completeness);
+	rmr_completeness_get(heap, &completeness);
 	if (exercise_ok(rmr_dominators_create(heap, &dominators))) {
 		for (enum rmr_groups_by by = 0; by <= RMR_GROUPS_OWNER; by++) {
 			if (exercise_ok(rmr_groups_create(heap, dominators, NULL, 0, by, &groups)))

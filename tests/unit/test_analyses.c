@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Lists, groups, trees, pictures, diffs, leaks and waste of small heaps whose answers are known. */
+#include "cli/heap/completeness.h"
 #include "cli/heap/cycles.h"
 #include "cli/heap/diff.h"
 #include "cli/heap/dominators.h"
@@ -568,9 +569,9 @@ START_TEST(completeness_is_measured)
 		"{\"root\": \"interpreter\", \"label\": \"r\", \"refs\": [1]}\n");
 	struct rmr_completeness completeness;
 
-	rmr_summary_completeness(heap, &completeness);
-	ck_assert_uint_eq(completeness.references_counted, 4);
-	ck_assert_uint_eq(completeness.references_found, 2);
+	rmr_completeness_get(heap, &completeness);
+	ck_assert_uint_eq(completeness.counted, 4);
+	ck_assert_uint_eq(completeness.found, 2);
 	ck_assert_uint_eq(completeness.held_by_c, 1);
 	ck_assert_uint_eq(completeness.exceeded, 1);
 	rmr_heap_close(heap);
