@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "attach/log.h"
+#include "attach/pause.h"
 #include "attach/points.h"
 
 #include <errno.h>
@@ -37,10 +38,7 @@ struct borrow {
 	struct rmr_target *target;
 	const struct rmr_borrow_code *code;
 	const struct rmr_borrow_job *job;
-	struct rmr_tracee tracee;
-	struct rmr_regs saved; /* as it was stopped */
-	enum rmr_restart restart;
-	int seccomp;  /* its mode before the stop */
+	struct rmr_pause pause;
 	bool changed; /* registers, mask or stack are not what they were */
 	uint64_t mask;
 	size_t xstate_size;
@@ -106,20 +104,7 @@ struct rmr_error *rmr_borrow_find_code(const struct rmr_target *target, struct r
 
 static struct rmr_error *unsafe(const struct borrow *b, const char *reason)
 {
-	return rmr_error_create(RMR_E_UNSAFE, 0, "thread %d is %s", (int)b->tracee.tid, reason);
-}
-
-/*
- * A stop makes some calls return EINTR that no signal interrupted. True if that is what happened:
- * no signal waits that could have been the cause.
- */
-static bool is_spurious(const struct borrow *b)
-{
-	struct rmr_status status;
-
-	if (rmr_status_read_task("/proc", b->target->pid, b->tracee.tid, &status))
-		return false;
-	return !((status.pending | status.shared_pending) & ~status.blocked & ~status.ignored);
+	return rmr_error_create(RMR_E_UNSAFE, 0, "thread %d is %s", (int)b->pause.tracee.tid, reason);
 }
 
 /* Room for the frame and for pthread_create, in the mapping of the stack pointer. */
@@ -137,10 +122,10 @@ static bool has_stack(const struct rmr_maps *maps, const struct rmr_frame *frame
 /* A thread without the GIL of 3.6 is safe only where it does not touch the thread state. */
 static bool is_between_switches(const struct borrow *b, struct rmr_unwind *unwind)
 {
-	long number = rmr_arch_syscall(&b->saved);
+	long number = rmr_arch_syscall(&b->pause.regs);
 
 	return rmr_arch_is_wait(number) || rmr_arch_is_futex(number) ||
-	       rmr_unwind_is_in_eval(unwind, rmr_arch_pc(&b->saved));
+	       rmr_unwind_is_in_eval(unwind, rmr_arch_pc(&b->pause.regs));
 }
 
 static struct rmr_error *check_safe(struct borrow *b, struct rmr_unwind *unwind)
@@ -149,55 +134,35 @@ static struct rmr_error *check_safe(struct borrow *b, struct rmr_unwind *unwind)
 
 	if (rmr_points_is_unsafe_allowed())
 		return NULL;
-	if (rmr_unwind_check(unwind, &b->saved, &reason) != RMR_UNWIND_SAFE)
+	if (rmr_unwind_check(unwind, &b->pause.regs, &reason) != RMR_UNWIND_SAFE)
 		return unsafe(b, reason);
 	if (b->job->init_threads && !is_between_switches(b, unwind))
 		return unsafe(b, "switching threads");
 	return NULL;
 }
 
-static struct rmr_error *check_seccomp(struct borrow *b, struct rmr_seccomp_limits *ret)
-{
-	/* From glibc 2.34 on it is there. */
-	bool old_libc = rmr_target_module(b->target, b->code->pthread_create) != b->target->libc;
-
-	struct rmr_error *err = rmr_seccomp_check(
-		b->target->pid, b->tracee.tid, b->seccomp, b->target->inner, old_libc, ret);
-	if (ret->no_restart && b->restart == RMR_RESTART_BLOCK) {
-		/* Refused or not: the kernel would go on with the call by restart_syscall. */
-		rmr_arch_restart_anew(&b->saved);
-		b->restart = RMR_RESTART_AGAIN;
-		struct rmr_error *failed = rmr_tracee_set_regs(&b->tracee, &b->saved);
-		if (failed) {
-			rmr_error_destroy(err);
-			return failed;
-		}
-	}
-	return err;
-}
-
 /* Puts everything back at an event stop, then lets the thread go. */
 static void put_back(struct borrow *b)
 {
-	struct rmr_regs regs = b->saved;
-	struct rmr_error *err = rmr_tracee_set_xstate(&b->tracee, b->xstate, b->xstate_size);
+	struct rmr_regs regs = b->pause.regs;
+	struct rmr_error *err = rmr_tracee_set_xstate(&b->pause.tracee, b->xstate, b->xstate_size);
 
 	if (!err)
-		err = rmr_tracee_set_mask(&b->tracee, b->mask);
+		err = rmr_tracee_set_mask(&b->pause.tracee, b->mask);
 	rmr_points_pass(13);
-	if (b->restart == RMR_RESTART_EINTR && is_spurious(b))
+	if (b->pause.restart == RMR_RESTART_EINTR && rmr_pause_is_spurious(&b->pause))
 		rmr_arch_reissue(&regs);
 	if (!err)
-		err = rmr_tracee_set_regs(&b->tracee, &regs);
+		err = rmr_tracee_set_regs(&b->pause.tracee, &regs);
 	rmr_points_pass(14);
 	rmr_error_destroy(err);
-	rmr_tracee_detach(&b->tracee);
+	rmr_tracee_detach(&b->pause.tracee);
 }
 
 /* From any stop to an event stop with nothing run in between; then puts everything back. */
 static void return_exactly(struct borrow *b)
 {
-	struct rmr_regs regs = b->saved;
+	struct rmr_regs regs = b->pause.regs;
 
 	rmr_arch_jump(&regs, b->frame.restorer, b->frame.resume_sp);
 	/*
@@ -206,15 +171,15 @@ static void return_exactly(struct borrow *b)
 	 */
 	regs.raw.orig_rax = SYS_gettid;
 	regs.raw.rax = 0;
-	struct rmr_error *err = rmr_tracee_set_regs(&b->tracee, &regs);
+	struct rmr_error *err = rmr_tracee_set_regs(&b->pause.tracee, &regs);
 	rmr_points_pass(11);
 	if (!err)
-		err = rmr_tracee_interrupt(&b->tracee, STOP_US);
+		err = rmr_tracee_interrupt(&b->pause.tracee, STOP_US);
 	rmr_points_pass(12);
 	if (err) {
 		/* It restores the frame by itself. */
 		rmr_error_destroy(err);
-		rmr_tracee_detach(&b->tracee);
+		rmr_tracee_detach(&b->pause.tracee);
 		return;
 	}
 	put_back(b);
@@ -227,30 +192,30 @@ static struct rmr_error *write_stack(
 
 	if (!rmr_error_catch(&err, RMR_E_TARGET))
 		return err;
-	return rmr_tracee_poke(&b->tracee, address, bytes, size);
+	return rmr_tracee_poke(&b->pause.tracee, address, bytes, size);
 }
 
 /* Everything up to the point where the thread would go on by the frame. */
 static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *maps)
 {
-	struct rmr_regs resumed = b->saved;
+	struct rmr_regs resumed = b->pause.regs;
 
-	if (b->restart == RMR_RESTART_AGAIN || b->restart == RMR_RESTART_EINTR)
+	if (b->pause.restart == RMR_RESTART_AGAIN || b->pause.restart == RMR_RESTART_EINTR)
 		rmr_arch_reissue(&resumed);
-	else if (b->restart == RMR_RESTART_BLOCK)
+	else if (b->pause.restart == RMR_RESTART_BLOCK)
 		resumed.raw.rax = (unsigned long)-EINTR;
-	struct rmr_error *err = rmr_tracee_get_mask(&b->tracee, &b->mask);
+	struct rmr_error *err = rmr_tracee_get_mask(&b->pause.tracee, &b->mask);
 	if (err)
 		return err;
 	b->xstate_size = sizeof(b->xstate);
-	err = rmr_tracee_get_xstate(&b->tracee, b->xstate, &b->xstate_size);
+	err = rmr_tracee_get_xstate(&b->pause.tracee, b->xstate, &b->xstate_size);
 	if (err)
 		return err;
 	if (!rmr_arch_build_frame(
 		    &b->frame, &resumed, b->mask, b->xstate, b->xstate_size, b->code->restorer))
 		return rmr_error_create(RMR_E_UNSUPPORTED, 0,
 			"this processor's vector state has an unknown size (%zu)", b->xstate_size);
-	if (!has_stack(maps, &b->frame, rmr_arch_sp(&b->saved)))
+	if (!has_stack(maps, &b->frame, rmr_arch_sp(&b->pause.regs)))
 		return unsafe(b, "short of stack");
 	b->changed = true;
 	err = write_stack(b, b->frame.address, b->frame.bytes, b->frame.size);
@@ -258,10 +223,10 @@ static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *
 	if (err)
 		return err;
 	rmr_arch_jump(&resumed, b->frame.restorer, b->frame.resume_sp);
-	err = rmr_tracee_set_regs(&b->tracee, &resumed);
+	err = rmr_tracee_set_regs(&b->pause.tracee, &resumed);
 	rmr_points_pass(2);
 	if (!err)
-		err = rmr_tracee_set_mask(&b->tracee, all_signals);
+		err = rmr_tracee_set_mask(&b->pause.tracee, all_signals);
 	rmr_points_pass(3);
 	return err;
 }
@@ -294,27 +259,27 @@ static struct rmr_error *call_mmap(struct borrow *b, rmr_addr_t address, rmr_add
 	const uint64_t args[6] = {address, b->job->region_size, PROT_READ | PROT_EXEC,
 		MAP_PRIVATE | MAP_ANONYMOUS | (address ? MAP_FIXED_NOREPLACE : 0), (uint64_t)-1, 0};
 	rmr_addr_t sp = address ? b->frame.address - sizeof(address) : b->frame.address;
-	struct rmr_regs regs = b->saved;
+	struct rmr_regs regs = b->pause.regs;
 	struct rmr_error *err = NULL;
 
 	if (address)
 		err = write_stack(b, sp, &b->code->munmap, sizeof(b->code->munmap));
 	rmr_arch_prepare_syscall(&regs, b->code->syscall, sp, rmr_arch_nr_mmap(), args);
 	if (!err)
-		err = rmr_tracee_set_regs(&b->tracee, &regs);
+		err = rmr_tracee_set_regs(&b->pause.tracee, &regs);
 	rmr_points_pass(4);
 	if (!err)
-		err = rmr_tracee_next_syscall(&b->tracee, CALL_US);
+		err = rmr_tracee_next_syscall(&b->pause.tracee, CALL_US);
 	if (!err)
-		err = rmr_tracee_get_regs(&b->tracee, &regs);
+		err = rmr_tracee_get_regs(&b->pause.tracee, &regs);
 	rmr_points_pass(5);
 	if (!err && !rmr_arch_is_at(&regs, b->code->syscall, rmr_arch_nr_mmap()))
 		err = rmr_error_create(
-			RMR_E_TARGET, 0, "thread %d does not call mmap", (int)b->tracee.tid);
+			RMR_E_TARGET, 0, "thread %d does not call mmap", (int)b->pause.tracee.tid);
 	if (!err)
-		err = rmr_tracee_next_syscall(&b->tracee, CALL_US);
+		err = rmr_tracee_next_syscall(&b->pause.tracee, CALL_US);
 	if (!err)
-		err = rmr_tracee_get_regs(&b->tracee, &regs);
+		err = rmr_tracee_get_regs(&b->pause.tracee, &regs);
 	rmr_points_pass(6);
 	if (err)
 		return err;
@@ -356,12 +321,12 @@ static struct rmr_error *write_region(struct borrow *b, rmr_addr_t region)
 	if (job->image_size)
 		err = rmr_target_write(b->target, region, job->image, job->image_size);
 	if (rmr_error_catch(&err, RMR_E_TARGET))
-		err = rmr_tracee_poke(&b->tracee, region, job->image, job->image_size);
+		err = rmr_tracee_poke(&b->pause.tracee, region, job->image, job->image_size);
 	if (err)
 		return err;
 	err = rmr_target_write(b->target, region + job->stub_offset, stub, stub_size);
 	if (rmr_error_catch(&err, RMR_E_TARGET))
-		err = rmr_tracee_poke(&b->tracee, region + job->stub_offset, stub, stub_size);
+		err = rmr_tracee_poke(&b->pause.tracee, region + job->stub_offset, stub, stub_size);
 	return err;
 }
 
@@ -372,14 +337,14 @@ static struct rmr_error *write_region(struct borrow *b, rmr_addr_t region)
 static void follow(struct borrow *b)
 {
 	struct rmr_regs regs;
-	unsigned limit_us = b->restart == RMR_RESTART_BLOCK ? FOLLOW_BLOCK_US : FOLLOW_US;
+	unsigned limit_us = b->pause.restart == RMR_RESTART_BLOCK ? FOLLOW_BLOCK_US : FOLLOW_US;
 	uint64_t deadline = rmr_log_now() + limit_us * 1000ull;
 	struct rmr_error *err = NULL;
 
 	while (!err) {
-		err = rmr_tracee_next_syscall(&b->tracee, limit_us);
+		err = rmr_tracee_next_syscall(&b->pause.tracee, limit_us);
 		if (!err)
-			err = rmr_tracee_get_regs(&b->tracee, &regs);
+			err = rmr_tracee_get_regs(&b->pause.tracee, &regs);
 		rmr_points_pass(10);
 		if (err)
 			break;
@@ -390,30 +355,30 @@ static void follow(struct borrow *b)
 		}
 		if (rmr_log_now() > deadline)
 			err = rmr_error_create(RMR_E_TIMEOUT, 0, "thread %d is slow to return",
-				(int)b->tracee.tid);
+				(int)b->pause.tracee.tid);
 	}
 	rmr_log("%s", err->message);
-	if (rmr_error_catch(&err, RMR_E_TIMEOUT) && !b->tracee.stopped)
-		err = rmr_tracee_interrupt(&b->tracee, STOP_US);
+	if (rmr_error_catch(&err, RMR_E_TIMEOUT) && !b->pause.tracee.stopped)
+		err = rmr_tracee_interrupt(&b->pause.tracee, STOP_US);
 	rmr_error_destroy(err);
-	rmr_tracee_detach(&b->tracee);
+	rmr_tracee_detach(&b->pause.tracee);
 }
 
 static struct rmr_error *run_job(
 	struct borrow *b, const struct rmr_maps *maps, struct rmr_borrow_result *ret)
 {
 	rmr_addr_t region = 0;
-	struct rmr_regs regs = b->saved;
+	struct rmr_regs regs = b->pause.regs;
 	struct rmr_error *err = map_region(b, maps, &region);
 
 	if (err) {
-		if (b->tracee.stopped)
+		if (b->pause.tracee.stopped)
 			return_exactly(b);
 		return err;
 	}
-	rmr_log("thread %d: region at 0x%" PRIx64, (int)b->tracee.tid, region);
+	rmr_log("thread %d: region at 0x%" PRIx64, (int)b->pause.tracee.tid, region);
 	rmr_arch_call(&regs, b->code->munmap, b->frame.address, region, b->job->region_size);
-	err = rmr_tracee_set_regs(&b->tracee, &regs);
+	err = rmr_tracee_set_regs(&b->pause.tracee, &regs);
 	rmr_points_pass(7);
 	if (!err)
 		err = write_region(b, region);
@@ -421,60 +386,35 @@ static struct rmr_error *run_job(
 	/* Opened before the jump: a setuid() that waits for this thread may hold the lock that
 	 * pthread_create waits for. */
 	if (!err)
-		err = rmr_tracee_set_mask(&b->tracee, all_but_setxid);
+		err = rmr_tracee_set_mask(&b->pause.tracee, all_but_setxid);
 	if (!err) {
 		rmr_arch_jump(&regs, region + b->job->stub_offset, b->frame.address);
-		err = rmr_tracee_set_regs(&b->tracee, &regs);
+		err = rmr_tracee_set_regs(&b->pause.tracee, &regs);
 	}
 	rmr_points_pass(9);
 	if (err) {
 		/* It unmaps the region and restores the frame. */
-		rmr_tracee_detach(&b->tracee);
+		rmr_tracee_detach(&b->pause.tracee);
 		return err;
 	}
 	ret->region = region;
 	ret->frame = b->frame.address;
-	if (b->restart == RMR_RESTART_NONE)
-		rmr_tracee_detach(&b->tracee);
+	if (b->pause.restart == RMR_RESTART_NONE)
+		rmr_tracee_detach(&b->pause.tracee);
 	else
 		follow(b);
 	return NULL;
 }
 
-/*
- * The target's memory was opened before this stop, and its descriptor stays with that memory: after
- * an exec it reads nothing, while registers would be those of a program that nothing is known of.
- */
-static struct rmr_error *check_image(const struct borrow *b)
-{
-	unsigned char byte;
-
-	if (rmr_target_read_some(b->target, b->code->syscall, &byte, sizeof(byte)) == sizeof(byte))
-		return NULL;
-	return rmr_error_create(
-		RMR_E_TARGET, 0, "process %d has just become another program", (int)b->target->pid);
-}
-
 static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps *maps,
 	struct rmr_unwind *unwind, struct rmr_borrow_result *ret)
 {
-	struct rmr_error *err = check_image(b);
+	/* From glibc 2.34 on it is there. */
+	bool old_libc = rmr_target_module(b->target, b->code->pthread_create) != b->target->libc;
 
-	if (!err)
-		err = rmr_tracee_get_regs(&b->tracee, &b->saved);
-	if (err)
-		return err;
-	b->restart = rmr_arch_restart(&b->saved);
-	if (b->restart == RMR_RESTART_EINTR) {
-		if (!is_spurious(b))
-			return unsafe(b, "about to handle a signal");
-		/* Refused or not: the call is to go on. */
-		struct rmr_regs again = b->saved;
-		rmr_arch_reissue(&again);
-		err = rmr_tracee_set_regs(&b->tracee, &again);
-	}
-	if (!err)
-		err = check_seccomp(b, &ret->limits);
+	if (b->pause.signalled)
+		return unsafe(b, "about to handle a signal");
+	struct rmr_error *err = rmr_pause_check_seccomp(&b->pause, old_libc, &ret->limits);
 	if (!err)
 		err = check_safe(b, unwind);
 	if (err)
@@ -499,12 +439,11 @@ struct rmr_error *rmr_borrow_run(struct rmr_target *target, const struct rmr_bor
 	b->target = target;
 	b->code = code;
 	b->job = job;
-	b->seccomp = rmr_seccomp_mode(target->pid, tid);
-	struct rmr_error *err = rmr_tracee_stop(&b->tracee, target->pid, tid, STOP_US);
+	struct rmr_error *err = rmr_pause_begin(&b->pause, target, tid, STOP_US);
 	if (!err) {
 		err = borrow_stopped(b, maps, unwind, ret);
-		rmr_tracee_detach(&b->tracee);
+		rmr_pause_end(&b->pause);
 	}
-	ret->stop_ns = rmr_log_now() - b->tracee.since;
+	ret->stop_ns = rmr_log_now() - b->pause.tracee.since;
 	return err;
 }

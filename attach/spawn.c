@@ -5,9 +5,9 @@
 #include "attach/borrow.h"
 #include "attach/cleanup.h"
 #include "attach/log.h"
+#include "attach/tracer.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,26 +150,6 @@ static bool is_hopeless(struct search *search, const struct candidate *candidate
 	return trust && guess == RMR_UNWIND_UNSAFE;
 }
 
-static bool is_waiting(const sigset_t *pending, int signal)
-{
-	struct sigaction action;
-
-	return sigismember(pending, signal) && sigaction(signal, NULL, &action) == 0 &&
-	       action.sa_handler != SIG_IGN;
-}
-
-/* Lets signals in that came while they were held off. True if one of them is to end the search. */
-static bool admit_signals(const struct search *search)
-{
-	sigset_t blocked, pending;
-
-	sigpending(&pending);
-	pthread_sigmask(SIG_SETMASK, &search->outside, &blocked);
-	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
-	return (is_waiting(&pending, SIGINT) && !sigismember(&search->outside, SIGINT)) ||
-	       (is_waiting(&pending, SIGTERM) && !sigismember(&search->outside, SIGTERM));
-}
-
 /* True if the search is over: done, or failed for good. */
 static bool try_thread(struct search *search, const struct candidate *candidate)
 {
@@ -277,14 +257,14 @@ static struct rmr_error *search_threads(struct search *search)
 				continue;
 			if (try_thread(search, &search->candidates[i]))
 				return search->err;
-			if (admit_signals(search))
+			if (rmr_tracer_admit_signals(&search->outside))
 				return interrupted(search);
 			if (rmr_log_now() >= deadline)
 				break;
 		}
 		if (rmr_log_now() >= deadline)
 			return give_up(search);
-		if (admit_signals(search))
+		if (rmr_tracer_admit_signals(&search->outside))
 			return interrupted(search);
 		pause_randomly(round);
 	}
@@ -295,31 +275,6 @@ static void *run_search(void *arg)
 	struct search *search = arg;
 
 	search->err = search_threads(search);
-	return NULL;
-}
-
-/*
- * Runs @p function on a thread of its own, with signals held off. Its end detaches all that it
- * traced, a thread that would not stop included: in a shell that lives on nothing stays seized.
- */
-static struct rmr_error *run_as_tracer(void *(*function)(void *), void *arg, sigset_t *outside)
-{
-	/* SIGCHLD tells of stops; the others end or stop remora, or run its handlers. */
-	static const int held[] = {
-		SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE, SIGALRM};
-	pthread_t thread;
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++)
-		sigaddset(&set, held[i]);
-	pthread_sigmask(SIG_BLOCK, &set, outside);
-	int errnum = pthread_create(&thread, NULL, function, arg);
-	if (!errnum)
-		pthread_join(thread, NULL);
-	pthread_sigmask(SIG_SETMASK, outside, NULL);
-	if (errnum)
-		return rmr_error_create(RMR_E_OS, errnum, "cannot start a thread of remora's own");
 	return NULL;
 }
 
@@ -339,7 +294,7 @@ static struct rmr_error *borrow_any(struct rmr_target *target, const struct rmr_
 	if (!err)
 		err = rmr_unwind_create(target, search->code.restorer, &search->unwind);
 	if (!err)
-		err = run_as_tracer(run_search, search, &search->outside);
+		err = rmr_tracer_run(run_search, search, &search->outside);
 	if (!err)
 		err = search->err;
 	rmr_error_destroy(search->reason);
@@ -414,7 +369,7 @@ struct rmr_error *rmr_spawn_rescue(
 	struct rmr_target *target, const struct rmr_spawn_result *spawned, bool *rescued)
 {
 	struct rescue rescue = {.target = target, .spawned = spawned};
-	struct rmr_error *err = run_as_tracer(run_rescue, &rescue, &rescue.outside);
+	struct rmr_error *err = rmr_tracer_run(run_rescue, &rescue, &rescue.outside);
 
 	if (!err)
 		err = rescue.err;

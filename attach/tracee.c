@@ -108,8 +108,8 @@ static struct rmr_error *wait_event_stop(struct rmr_tracee *tracee, unsigned tim
 	}
 }
 
-struct rmr_error *rmr_tracee_stop(
-	struct rmr_tracee *tracee, pid_t pid, pid_t tid, unsigned timeout_us)
+static struct rmr_error *stop(
+	struct rmr_tracee *tracee, pid_t pid, pid_t tid, unsigned timeout_us, bool group)
 {
 	tracee->tid = tid;
 	tracee->stopped = false;
@@ -122,7 +122,19 @@ struct rmr_error *rmr_tracee_stop(
 	}
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
 		return failed(tracee, "stop");
-	return wait_event_stop(tracee, timeout_us, false);
+	return wait_event_stop(tracee, timeout_us, group);
+}
+
+struct rmr_error *rmr_tracee_stop(
+	struct rmr_tracee *tracee, pid_t pid, pid_t tid, unsigned timeout_us)
+{
+	return stop(tracee, pid, tid, timeout_us, false);
+}
+
+struct rmr_error *rmr_tracee_stop_any(
+	struct rmr_tracee *tracee, pid_t pid, pid_t tid, unsigned timeout_us)
+{
+	return stop(tracee, pid, tid, timeout_us, true);
 }
 
 void rmr_tracee_detach(struct rmr_tracee *tracee)

@@ -28,6 +28,11 @@ struct rmr_tracee {
 struct rmr_error *rmr_tracee_stop(struct rmr_tracee *tracee, pid_t pid, pid_t tid,
 				  unsigned timeout_us) RMR_MUST_CHECK;
 
+/** The same for one that may be stopped by job control: that will do, and it is so again after the
+ *  detach. */
+struct rmr_error *rmr_tracee_stop_any(struct rmr_tracee *tracee, pid_t pid, pid_t tid,
+	unsigned timeout_us) RMR_MUST_CHECK;
+
 /** Lets the tracee go on from its stop. No-op if it is not stopped. */
 void rmr_tracee_detach(struct rmr_tracee *tracee);
 

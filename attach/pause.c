@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "attach/pause.h"
+
+bool rmr_pause_is_spurious(const struct rmr_pause *pause)
+{
+	struct rmr_status status;
+
+	if (rmr_status_read_task("/proc", pause->target->pid, pause->tracee.tid, &status))
+		return false;
+	return !((status.pending | status.shared_pending) & ~status.blocked & ~status.ignored);
+}
+
+/*
+ * The target's memory was opened before this stop, and its descriptor stays with that memory: after
+ * an exec it reads nothing, while registers would be those of a program that nothing is known of.
+ */
+static struct rmr_error *check_image(const struct rmr_target *target)
+{
+	unsigned char byte;
+
+	if (rmr_target_read_some(target, target->interpreter->start, &byte, sizeof(byte)) ==
+		sizeof(byte))
+		return NULL;
+	return rmr_error_create(
+		RMR_E_TARGET, 0, "process %d has just become another program", (int)target->pid);
+}
+
+static struct rmr_error *mend(struct rmr_pause *pause)
+{
+	struct rmr_error *err = check_image(pause->target);
+
+	if (!err)
+		err = rmr_tracee_get_regs(&pause->tracee, &pause->regs);
+	if (err)
+		return err;
+	pause->restart = rmr_arch_restart(&pause->regs);
+	if (pause->restart != RMR_RESTART_EINTR)
+		return NULL;
+	pause->signalled = !rmr_pause_is_spurious(pause);
+	if (pause->signalled)
+		return NULL;
+	struct rmr_regs again = pause->regs;
+	rmr_arch_reissue(&again);
+	return rmr_tracee_set_regs(&pause->tracee, &again);
+}
+
+static struct rmr_error *begin(struct rmr_pause *pause, struct rmr_target *target, pid_t tid,
+	struct rmr_error *(*stop)(struct rmr_tracee *, pid_t, pid_t, unsigned), unsigned timeout_us)
+{
+	*pause = (struct rmr_pause){
+		.target = target,
+		.seccomp = rmr_seccomp_mode(target->pid, tid),
+	};
+	struct rmr_error *err = stop(&pause->tracee, target->pid, tid, timeout_us);
+	if (err)
+		return err;
+	err = mend(pause);
+	if (err)
+		rmr_pause_end(pause);
+	return err;
+}
+
+struct rmr_error *rmr_pause_begin(
+	struct rmr_pause *pause, struct rmr_target *target, pid_t tid, unsigned timeout_us)
+{
+	return begin(pause, target, tid, rmr_tracee_stop, timeout_us);
+}
+
+struct rmr_error *rmr_pause_begin_any(
+	struct rmr_pause *pause, struct rmr_target *target, pid_t tid, unsigned timeout_us)
+{
+	return begin(pause, target, tid, rmr_tracee_stop_any, timeout_us);
+}
+
+struct rmr_error *rmr_pause_check_seccomp(
+	struct rmr_pause *pause, bool old_libc, struct rmr_seccomp_limits *ret)
+{
+	struct rmr_target *target = pause->target;
+	struct rmr_error *err = rmr_seccomp_check(
+		target->pid, pause->tracee.tid, pause->seccomp, target->inner, old_libc, ret);
+
+	if (ret->no_restart && pause->restart == RMR_RESTART_BLOCK) {
+		/* Refused or not: the kernel would go on with the call by restart_syscall. */
+		rmr_arch_restart_anew(&pause->regs);
+		pause->restart = RMR_RESTART_AGAIN;
+		struct rmr_error *failed = rmr_tracee_set_regs(&pause->tracee, &pause->regs);
+		if (failed) {
+			rmr_error_destroy(err);
+			return failed;
+		}
+	}
+	return err;
+}
+
+void rmr_pause_end(struct rmr_pause *pause)
+{
+	rmr_tracee_detach(&pause->tracee);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "attach/tracer.h"
+
+#include <pthread.h>
+
+struct rmr_error *rmr_tracer_run(void *(*function)(void *), void *arg, sigset_t *outside)
+{
+	/* SIGCHLD tells of stops; the others end or stop remora, or run its handlers. */
+	static const int held[] = {
+		SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE, SIGALRM};
+	pthread_t thread;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++)
+		sigaddset(&set, held[i]);
+	pthread_sigmask(SIG_BLOCK, &set, outside);
+	int errnum = pthread_create(&thread, NULL, function, arg);
+	if (!errnum)
+		pthread_join(thread, NULL);
+	pthread_sigmask(SIG_SETMASK, outside, NULL);
+	if (errnum)
+		return rmr_error_create(RMR_E_OS, errnum, "cannot start a thread of remora's own");
+	return NULL;
+}
+
+static bool is_waiting(const sigset_t *pending, int signal)
+{
+	struct sigaction action;
+
+	return sigismember(pending, signal) && sigaction(signal, NULL, &action) == 0 &&
+	       action.sa_handler != SIG_IGN;
+}
+
+bool rmr_tracer_admit_signals(const sigset_t *outside)
+{
+	sigset_t blocked, pending;
+
+	sigpending(&pending);
+	pthread_sigmask(SIG_SETMASK, outside, &blocked);
+	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+	return (is_waiting(&pending, SIGINT) && !sigismember(outside, SIGINT)) ||
+	       (is_waiting(&pending, SIGTERM) && !sigismember(outside, SIGTERM));
+}
