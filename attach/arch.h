@@ -147,7 +147,7 @@ bool rmr_arch_is_jump(const unsigned char *code, size_t size, rmr_addr_t address
 	rmr_addr_t *target_ret);
 
 /**
- * The address of the int that a small function such as PyEval_ThreadsInitialized loads first; 0 if
+ * The address of the int or pointer that a small function such as PyEval_ThreadsInitialized loads first; 0 if
  * @p code, which lies at @p address, does not begin like that.
  */
 rmr_addr_t rmr_arch_find_load(const unsigned char *code, size_t size, rmr_addr_t address);

@@ -534,7 +534,9 @@ rmr_addr_t rmr_arch_find_load(const unsigned char *code, size_t size, rmr_addr_t
 	size_t at = size >= 4 && memcmp(code, endbr64, 4) == 0 ? 4 : 0;
 	int32_t displacement;
 
-	/* mov disp(%rip), %eax */
+	/* mov disp(%rip), %eax or %rax */
+	if (at < size && code[at] == 0x48)
+		at++;
 	if (at + 6 > size || code[at] != 0x8b || code[at + 1] != 0x05)
 		return 0;
 	memcpy(&displacement, code + at + 2, sizeof(displacement));

@@ -155,6 +155,8 @@ static void parse_line(const char *key, size_t key_size, const char *value, stru
 		ret->effective = strtoull(value, NULL, 16);
 	else if (IS("Seccomp"))
 		ret->seccomp = (int)strtol(value, NULL, 10);
+	else if (IS("voluntary_ctxt_switches") || IS("nonvoluntary_ctxt_switches"))
+		ret->switches += strtoull(value, NULL, 10);
 #undef IS
 }
 

@@ -49,6 +49,7 @@ struct rmr_status {
 	uint64_t permitted; /**< CapPrm */
 	uint64_t effective; /**< CapEff */
 	int seccomp;	    /**< 0 none, 1 strict, 2 filter */
+	uint64_t switches;  /**< how often the thread left a processor, of its own accord or not */
 };
 
 /** Pure: parses the text of a status file. Unknown and broken lines are passed over. */

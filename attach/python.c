@@ -159,7 +159,8 @@ static struct rmr_error *check_running(
 	uint64_t finalizing, head;
 	rmr_addr_t runtime = target->python.runtime;
 
-	if (offsets->runtime_finalizing > 65536 || offsets->runtime_interpreters_head > 65536)
+	if (target->read_only || offsets->runtime_finalizing > 65536 ||
+		offsets->runtime_interpreters_head > 65536)
 		return NULL;
 	struct rmr_error *err = rmr_target_read(
 		target, runtime + offsets->runtime_finalizing, &finalizing, sizeof(finalizing));

@@ -44,17 +44,23 @@ static struct rmr_error *check_status(const struct rmr_status *status, pid_t pid
 	if (status->state == 'Z' || status->state == 'X')
 		return rmr_error_create(RMR_E_STATE, 0,
 			"process %d (%s) has exited: it is a zombie", (int)pid, status->name);
-	if (status->tracer)
-		return rmr_diagnose_traced(proc, pid, status->tracer);
-	if (status->state == 'T' || status->state == 't') {
-		err = rmr_error_create(
-			RMR_E_STATE, 0, "process %d (%s) is stopped", (int)pid, status->name);
-		return rmr_error_hint(err, "continue it with: kill -CONT %d", (int)pid);
-	}
 	if (!status->has_memory)
 		return rmr_error_create(RMR_E_NOT_PYTHON, 0, "process %d (%s) is a kernel thread",
 			(int)pid, status->name);
 	return NULL;
+}
+
+/* Who is held by others can be read, but no code runs in it. */
+static struct rmr_error *check_free(const struct rmr_status *status, pid_t pid)
+{
+	if (status->tracer)
+		return rmr_diagnose_traced(proc, pid, status->tracer);
+	if (status->state == 'T' || status->state == 't') {
+		struct rmr_error *err = rmr_error_create(
+			RMR_E_STATE, 0, "process %d (%s) is stopped", (int)pid, status->name);
+		return rmr_error_hint(err, "continue it with: kill -CONT %d", (int)pid);
+	}
+	return rmr_diagnose_frozen(proc, "/sys/fs/cgroup", pid);
 }
 
 static bool is_same_file(const struct rmr_map *a, const struct rmr_map *b)
@@ -206,8 +212,8 @@ static struct rmr_error *open_target(struct rmr_target *target)
 	if (rmr_status_read(proc, target->pid, &status))
 		return gone(target->pid);
 	err = check_status(&status, target->pid);
-	if (!err)
-		err = rmr_diagnose_frozen(proc, "/sys/fs/cgroup", target->pid);
+	if (!err && !target->read_only)
+		err = check_free(&status, target->pid);
 	if (err)
 		return err;
 	target->inner = status.depth ? status.inner : target->pid;
@@ -224,13 +230,14 @@ static struct rmr_error *open_target(struct rmr_target *target)
 	return err;
 }
 
-struct rmr_error *rmr_target_open(pid_t pid, struct rmr_target **ret)
+static struct rmr_error *create(pid_t pid, bool read_only, struct rmr_target **ret)
 {
 	struct rmr_target *target = calloc(1, sizeof(*target));
 
 	if (!target)
 		return &rmr_enomem;
 	target->pid = pid;
+	target->read_only = read_only;
 	target->pidfd = -1;
 	target->memory = -1;
 	struct rmr_error *err = open_target(target);
@@ -249,6 +256,16 @@ struct rmr_error *rmr_target_open(pid_t pid, struct rmr_target **ret)
 		target->python.debug ? " (debug)" : "", target->python.file, target->module_count);
 	*ret = target;
 	return NULL;
+}
+
+struct rmr_error *rmr_target_open(pid_t pid, struct rmr_target **ret)
+{
+	return create(pid, false, ret);
+}
+
+struct rmr_error *rmr_target_open_to_read(pid_t pid, struct rmr_target **ret)
+{
+	return create(pid, true, ret);
 }
 
 void rmr_target_close(struct rmr_target *target)

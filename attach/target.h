@@ -31,6 +31,11 @@ struct rmr_target;
  * _TRACED, _STATE, each with a one-line reason and a hint.
  */
 struct rmr_error *rmr_target_open(pid_t pid, struct rmr_target **ret) RMR_MUST_CHECK;
+/**
+ * The same for one whose memory will only be read: it may be stopped, frozen or traced, and its
+ * interpreter may be ending.
+ */
+struct rmr_error *rmr_target_open_to_read(pid_t pid, struct rmr_target **ret) RMR_MUST_CHECK;
 void rmr_target_close(struct rmr_target *target);
 
 pid_t rmr_target_pid(const struct rmr_target *target);

@@ -31,6 +31,7 @@ struct rmr_target {
 	struct rmr_module *libc;
 	struct rmr_module *libc_parts[2]; /**< libpthread and libdl before glibc 2.34, or NULL */
 	struct rmr_python python;
+	bool read_only; /**< opened to be read */
 	bool locked; /**< this remora holds the lock against others */
 };
 

@@ -27,6 +27,7 @@ struct rmr_unwind {
 	unsigned char *stack;
 	void **copies; /* files copied from memory, which libelf goes on using */
 	size_t copy_count;
+	struct rmr_unwind_trace *trace; /* of rmr_unwind_trace() */
 	/* of the walk under way */
 	struct rmr_safe_walk walk;
 	enum rmr_safe_step step;
@@ -245,6 +246,65 @@ static int visit_frame(Dwfl_Frame *frame, void *arg)
 		return DWARF_CB_ABORT;
 	unwind->broken = ++unwind->frames > MAX_FRAMES || !has_cfi(unwind, pc);
 	return unwind->broken ? DWARF_CB_ABORT : DWARF_CB_OK;
+}
+
+/* For a chain that is shown to people: a guess by the frame pointer is better than nothing. */
+static int trace_frame(Dwfl_Frame *frame, void *arg)
+{
+	struct rmr_unwind *unwind = arg;
+	struct rmr_unwind_trace *trace = unwind->trace;
+	Dwarf_Addr pc;
+	bool activation;
+
+	if (!dwfl_frame_pc(frame, &pc, &activation) || trace->count == RMR_UNWIND_TRACE_MAX)
+		return DWARF_CB_ABORT;
+	if (trace->count == trace->room) {
+		size_t room = trace->room ? 2 * trace->room : 64;
+		rmr_addr_t *more = realloc(trace->pcs, room * sizeof(*more));
+		if (!more)
+			return DWARF_CB_ABORT;
+		trace->pcs = more;
+		trace->room = room;
+	}
+	trace->pcs[trace->count++] = activation ? pc : pc - 1;
+	trace->guessed |= !has_cfi(unwind, activation ? pc : pc - 1);
+	return DWARF_CB_OK;
+}
+
+void rmr_unwind_trace(struct rmr_unwind *unwind, const struct rmr_regs *regs, rmr_addr_t start,
+	const unsigned char *stack, size_t size, struct rmr_unwind_trace *ret)
+{
+	unsigned char *own = unwind->stack;
+
+	rmr_arch_dwarf_regs(regs, unwind->regs);
+	unwind->stack = (unsigned char *)(uintptr_t)stack;
+	unwind->stack_start = start;
+	unwind->stack_size = size;
+	unwind->trace = ret;
+	ret->count = 0;
+	ret->guessed = false;
+	ret->whole = dwfl_getthread_frames(
+			     unwind->dwfl, unwind->target->pid, trace_frame, unwind) == 0;
+	unwind->stack = own;
+	unwind->stack_size = 0;
+}
+
+void rmr_unwind_symbol(struct rmr_unwind *unwind, rmr_addr_t pc, struct rmr_unwind_place *ret)
+{
+	Dwfl_Module *mod = dwfl_addrmodule(unwind->dwfl, pc);
+	const struct rmr_module *module = rmr_target_module(unwind->target, pc);
+	GElf_Off offset = 0;
+	GElf_Sym symbol;
+
+	*ret = (struct rmr_unwind_place){0};
+	if (module) {
+		ret->file = module->map->path;
+		ret->offset = pc - module->start;
+	}
+	if (mod)
+		ret->symbol = dwfl_module_addrinfo(mod, pc, &offset, &symbol, NULL, NULL, NULL);
+	if (ret->symbol)
+		ret->offset = offset;
 }
 
 static bool is_return_address(const struct rmr_unwind *unwind, rmr_addr_t address)

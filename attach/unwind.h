@@ -51,6 +51,32 @@ enum rmr_unwind_verdict rmr_unwind_warm(struct rmr_unwind *unwind, rmr_addr_t pc
 enum rmr_unwind_verdict rmr_unwind_check(struct rmr_unwind *unwind, const struct rmr_regs *regs,
 					 const char **reason);
 
+enum { RMR_UNWIND_TRACE_MAX = 200000 }; /**< frames of one thread */
+
+/** A chain of C frames, innermost first. Zeroed is empty; pcs is freed by the owner. */
+struct rmr_unwind_trace {
+	rmr_addr_t *pcs; /**< of the instruction that was at work: a return address less 1 */
+	size_t count, room;
+	bool whole;	 /**< up to the outermost frame */
+	bool guessed;	 /**< some frame is in code without CFI: what is outside of it may be wrong */
+};
+
+/**
+ * Walks a thread that was stopped and has been let go since: @p regs and @p stack, @p size bytes
+ * from @p start on, a multiple of 8, are what it had then.
+ */
+void rmr_unwind_trace(struct rmr_unwind *unwind, const struct rmr_regs *regs, rmr_addr_t start,
+		      const unsigned char *stack, size_t size, struct rmr_unwind_trace *ret);
+
+/** Where a pc is. The texts live as long as the unwinder and the target. */
+struct rmr_unwind_place {
+	const char *symbol; /**< the function, or NULL */
+	const char *file;   /**< the file, as the target's maps name it, or NULL: in none */
+	uint64_t offset;    /**< from the symbol, or from the file's first byte */
+};
+
+void rmr_unwind_symbol(struct rmr_unwind *unwind, rmr_addr_t pc, struct rmr_unwind_place *ret);
+
 /** True if @p pc is in a function of the interpreter that calls Python code. */
 bool rmr_unwind_is_in_eval(struct rmr_unwind *unwind, rmr_addr_t pc);
 

@@ -31,6 +31,7 @@ rmr_command_function rmr_command_set;
 rmr_command_function rmr_command_shell;
 rmr_command_function rmr_command_show;
 rmr_command_function rmr_command_sql;
+rmr_command_function rmr_command_stacks;
 rmr_command_function rmr_command_summary;
 rmr_command_function rmr_command_tree;
 rmr_command_function rmr_command_waste;

@@ -18,6 +18,15 @@ static const struct rmr_option run_options[] = {
 	{0},
 };
 
+static const struct rmr_option stacks_options[] = {
+	{.name = "native", .help = "C frames too: each thread is stopped for an instant"},
+	{.name = "thread",
+		.letter = 't',
+		.value = "THREAD",
+		.help = "only the thread of this TID, or those of this name"},
+	{0},
+};
+
 #define DUMP_OPTIONS                                                                               \
 	{.name = "values",                                                                         \
 		.value = "none|short|full",                                                        \
@@ -172,6 +181,23 @@ const struct rmr_command rmr_commands[] = {
 		"input. With -c there is no PAYLOAD. The payload's output appears as it is "
 		"written; so does the traceback of its exception.",
 		rmr_command_run},
+	{"stacks", "what every thread of a process is doing: its Python stack", "", 0, 0,
+		RMR_COMMAND_PID | ROWS, stacks_options,
+		"Nothing runs in the process, and no GIL is needed: it works where C code never "
+		"gives up the GIL, in a deadlock, in a process that is stopped or hangs at its "
+		"end. A thread that waits is not even stopped; one that runs, for a fraction of a "
+		"millisecond. Each thread is read by itself, one after the other. The innermost "
+		"frame comes first. --limit is for the frames of each thread (100).\n\n"
+		"JSON: {pid, python, stops, stop_ns, threads: [{tid, ident, name, comm, "
+		"interpreter, state, doing, call, gil, read, frames, native}]}. ident is "
+		"threading.get_ident(), null in a thread that Python does not know; name is what "
+		"threading calls it; doing is running, call, gil, sleeping or stopped; call names "
+		"the system call; gil is true for the holder; read is whole, cut (deeper than "
+		"100,000 frames or 10 ms) or changed (it may be wrong). frames: [{file, line, "
+		"function, qualname}]. native, with --native, else null: [{address, symbol, "
+		"offset, file, runs}], where runs, in the interpreter's loop, are the first and "
+		"the end of the frames that it runs.",
+		rmr_command_stacks},
 	{"payloads", "the built-in payloads", "", 0, 0, ROWS, NULL, NULL, rmr_command_payloads},
 	{"dump", "write the heap of a process as JSON Lines (.zst, .gz)", "", 0, 0,
 		RMR_COMMAND_PID | RMR_COMMAND_OUTSIDE, dump_options,
