@@ -30,10 +30,24 @@ static bool same_type(const struct rmr_heap *a, uint32_t x, const struct rmr_hea
 		!strcmp(p->label, q->label);
 }
 
+/* Most objects that stay have the same line in both dumps, and it need not be parsed. */
+static bool same_line(const struct rmr_heap *a, uint32_t x, const struct rmr_heap *b, uint32_t y)
+{
+	const char *p = rmr_source_line(&a->source, a->line[x]);
+	const char *q = rmr_source_line(&b->source, b->line[y]);
+
+	if (!p || !q)
+		return false;
+	size_t size = (size_t)(strchrnul(p, '\n') - p);
+	return !strncmp(p, q, size) && (q[size] == '\n' || !q[size]);
+}
+
 static bool same_text(const struct rmr_heap *a, uint32_t x, const struct rmr_heap *b, uint32_t y)
 {
 	struct rmr_record p, q;
 
+	if (same_line(a, x, b, y))
+		return true;
 	rmr_heap_record(a, x, &p);
 	rmr_heap_record(b, y, &q);
 	return p.value.size == q.value.size && p.name.size == q.name.size &&

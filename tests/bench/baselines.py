@@ -6,7 +6,6 @@ says INSIDE tells the seconds that its own work took, and is compared by these.
 """
 import os
 import shutil
-import sys
 
 from measure import Row
 
@@ -153,7 +152,7 @@ class Kit:
             words, versus = PROGRAMS[name]
             command = [word.format(path=given[name], pid=target.pid, file=file) for word in words]
             if command[0].endswith(".py"):
-                command.insert(0, sys.executable)
+                command[:0] = target.interpreter.command
             rows.append(Row(name, command, versus, output=file if "{file}" in words else None))
         return rows
 

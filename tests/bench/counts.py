@@ -75,10 +75,14 @@ class Counter:
         self.maker = self.binary("tests/bench/make_dump")
 
     def binary(self, name):
-        path = os.path.join(self.build, name)
+        """A copy with its symbols, but without the rest of what debuggers want: valgrind gives up on
+        some of that which compilers newer than itself write."""
+        path, copy = os.path.join(self.build, name), os.path.join(self.folder, os.path.basename(name))
         if not os.path.exists(path):
             raise SystemExit("counts: %s is not there: build it first" % path)
-        return path
+        if not os.path.exists(copy):
+            run(["objcopy", "--strip-debug", path, copy])
+        return copy
 
     def dump(self, size):
         """A synthetic dump, and the address of a record in its middle."""
@@ -116,7 +120,7 @@ class Counter:
         if walker:
             command = valgrind("--log-file=" + log, "--toggle-collect=rmr_heap_dump_run") + command
         else:
-            command[3] = os.path.join(self.folder, "reader")
+            command[3] = os.path.join(self.folder, "reader.sh")
             with open(command[3], "w") as file:
                 file.write("#!/bin/sh\nexec %s %s \"$@\"\n" % (
                     " ".join(valgrind("--log-file=" + log, *options)), reader))

@@ -114,16 +114,17 @@ def profile_dump(build, folder, objects):
 def profile_query(build, folder, query, objects, perf):
     counter = counts.Counter(build, folder)
     path, address = counter.dump(objects)
+    remora = os.path.join(build, "cli/remora")
     words = [{"DUMP": path, "ADDRESS": address}.get(word, word) for word in query]
-    subprocess.check_call([counter.remora, "summary", path], stdout=subprocess.DEVNULL)
+    subprocess.check_call([remora, "summary", path], stdout=subprocess.DEVNULL)
     if query[0] == "referrers":
         counter.remove("*.remora-index*")
     if perf:
         data = kept(build, query[0])
-        subprocess.check_call(record(data, counter.remora, *words), stdout=subprocess.DEVNULL)
+        subprocess.check_call(record(data, remora, *words), stdout=subprocess.DEVNULL)
         show("remora " + " ".join(query), data)
         return
-    callgrind(folder, [counter.remora] + words, "remora " + " ".join(query))
+    callgrind(folder, [remora] + words, "remora " + " ".join(query))
 
 
 def callgrind(folder, command, title):
