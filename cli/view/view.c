@@ -336,7 +336,8 @@ static bool reserve_window(struct rmr_view *view)
 
 	free(view->waiting);
 	free(view->widths);
-	view->waiting = calloc(WINDOW * count, sizeof(*view->waiting));
+	/* Not cleared: that took longer than a short table. */
+	view->waiting = reallocarray(NULL, WINDOW * count, sizeof(*view->waiting));
 	view->widths = calloc(count, sizeof(*view->widths));
 	return view->waiting && view->widths;
 }
