@@ -6,7 +6,7 @@
 
 For each part of remora: the instructions for each object more, between 20,000 and 80,000 objects (so
 that the start of the command does not count), and how much dearer an object is in the second half
-than in the first. It fails where one of them is above its bound: WORSE times the stored count, which
+than in the first; for the shell, the same for each question more. It fails where one of them is above its bound: WORSE times the stored count, which
 another compiler stays below and a careless change does not; LINEAR for the growth.
 --store writes the counts of this build as the new ones.
 """
@@ -20,6 +20,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+
+import queries
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -130,6 +132,17 @@ class Counter:
             found = COLLECTED.search(file.read())
         return int(found.group(1)), int(re.search(rb"WALKED 0 ([0-9]+)", out).group(1))
 
+    def shell(self, size):
+        """Questions of one shell, in place of objects: size / 40 of them."""
+        path, _ = self.dump(SIZES[0])
+        run([self.remora, "summary", path], environment())
+        script = os.path.join(self.folder, "script")
+        asked = queries.some_addresses(path, size // 40)
+        with open(script, "w") as file:
+            file.write("".join("referrers %d\n" % address for address in asked))
+        words = ["sh", "-c", 'exec "$@" <"$0"', script] + valgrind() + [self.remora, "shell", "-k", path]
+        return int(COLLECTED.search(run(words, environment()).stderr).group(1)), len(asked)
+
     def parts(self):
         """name -> function of a size that tells (instructions, objects)."""
         index, kept = ".json.remora-index*", ".json.remora-index-dominators"
@@ -147,6 +160,7 @@ class Counter:
             "waste": ask(".none", "waste", "DUMP"),
             "cycles": ask(".none", "cycles", "DUMP"),
             "diff": ask(".none", "diff", "DUMP", "DUMP"),
+            "shell, a question": self.shell,
             "sql": ask(".none", "sql", "DUMP", "select count(*), sum(size) from objects where type = 'str'"),
         }
 
@@ -174,12 +188,12 @@ def main():
     parser.add_argument("build", help="the build folder")
     parser.add_argument("names", nargs="*", help="only these parts")
     parser.add_argument("--store", action="store_true", help="keep the counts of this build")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if not shutil.which("valgrind"):
         raise SystemExit("counts: valgrind is not installed")
     stored = json.loads(STORED.read_text()) if STORED.exists() else {}
     failed, found = 0, {}
-    print("%-20s %14s %10s %8s" % ("instructions", "for an object", "stored", "growth"))
+    print("%-20s %14s %10s %8s" % ("instructions", "for one", "stored", "growth"))
     with tempfile.TemporaryDirectory(prefix="remora-counts-") as folder:
         for name, count in Counter(os.path.abspath(options.build), folder).parts().items():
             if options.names and name not in options.names:

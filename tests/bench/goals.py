@@ -104,10 +104,10 @@ class Goals:
             row = self.sections[step["to"]].row(name)
             if row.versus or row.median("wall") < SHORT:
                 continue
-            for key in ("wall", "anon_mb"):
+            for key in ("wall", "cpu", "anon_mb"):
                 if key in step:
                     worst[key] = max(worst.get(key, (0.0, "")), (step[key], name))
-        for key, text in (("wall", "time"), ("anon_mb", "memory")):
+        for key, text in (("wall", "time"), ("cpu", "processor time"), ("anon_mb", "memory")):
             if key in worst:
                 self.add("growth exponent of %s, the steepest" % text, worst[key][0], 1.1, "",
                          "of: " + worst[key][1])

@@ -152,7 +152,7 @@ def main():
     parser.add_argument("what")
     parser.add_argument("objects", nargs="?", default="1M", type=parse_size)
     parser.add_argument("words", nargs="*", help="of the query, in place of just DUMP")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     build = os.path.abspath(options.build)
     with tempfile.TemporaryDirectory(prefix="remora-profile-") as folder:
         perf = can_perf(folder)

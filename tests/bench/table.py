@@ -88,7 +88,7 @@ def growth(sections):
                 if not before or row.failure or row.name.startswith("("):
                     continue
                 result = {"from": few.key, "to": many.key}
-                for key in ("wall", "anon_mb", "twin_mb"):
+                for key in ("wall", "cpu", "anon_mb", "twin_mb"):
                     first, last = before.median(key), row.median(key)
                     if first and last:
                         result[key] = math.log(last / first) / steps
@@ -103,7 +103,7 @@ def growth_lines(sections):
         return
     yield ""
     yield "growth exponents from each size to the next (1 = linear; small commands have a fixed part)"
-    yield "%-34s %s" % ("", "time, step by step   anonymous memory")
+    yield "%-34s %-20s %-20s %s" % ("", "time", "processor time", "anonymous memory")
     for name, steps in found.items():
         cell = lambda key: " ".join("%5.2f" % s[key] if key in s else "    -" for s in steps)
-        yield "%-34s %-20s %s" % (name, cell("wall"), cell("anon_mb"))
+        yield ("%-34s %-20s %-20s %s" % (name, cell("wall"), cell("cpu"), cell("anon_mb"))).rstrip()
