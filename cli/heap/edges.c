@@ -6,6 +6,7 @@
 #include "cli/heap/reader.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { NAMES_MAX = 62 };
 
@@ -83,6 +84,16 @@ static uint64_t scan(struct rmr_ids ids, uint64_t start, uint64_t end, unsigned 
 	return UINT64_MAX;
 }
 
+static bool leads_on(const struct rmr_names *names, uint64_t index)
+{
+	if (!rmr_names_has(names, index) || rmr_names_is_key(names, index))
+		return false;
+	char *text = rmr_names_text(names, index);
+	bool leads = text && strcmp(text, ".__class__") != 0 && strcmp(text, ".f_back") != 0;
+	free(text);
+	return leads;
+}
+
 /* The slow way, for what the quick rules do not decide. */
 static uint64_t ask_names(const struct rmr_heap *heap, uint32_t source, uint32_t target)
 {
@@ -96,8 +107,7 @@ static uint64_t ask_names(const struct rmr_heap *heap, uint32_t source, uint32_t
 		return UINT64_MAX;
 	}
 	for (uint64_t i = 0; i < ids.count && found == UINT64_MAX; i++) {
-		if (ids.ids[i] == target && rmr_names_has(names, i) &&
-			rmr_names_kind(names, i) != RMR_REFERENCE_KEY)
+		if (ids.ids[i] == target && leads_on(names, i))
 			found = i;
 	}
 	rmr_names_destroy(names);
@@ -111,8 +121,12 @@ uint64_t rmr_edges_named(struct rmr_edges *edges, uint32_t source, uint32_t targ
 	const struct rmr_edges_shape *shape = shape_of(edges, source);
 	unsigned flags = rmr_heap_flags(heap, source);
 
+	enum rmr_builtin builtin = rmr_heap_builtin(heap, source);
+	/* A subclass of dict, list or tuple has items behind its attributes. */
+	bool items = builtin == RMR_BUILTIN_OTHER && heap->len[source] != RMR_NARROW_UNKNOWN &&
+		heap->len[source] && rmr_names_kin(heap, source) != RMR_KIN_OTHER;
 	if (shape) {
-		if (shape->many || flags & RMR_FLAG_KEYS)
+		if (shape->many || items || flags & RMR_FLAG_KEYS)
 			return ask_names(heap, source, target);
 		for (uint64_t i = 0; i < ids.count && i < NAMES_MAX; i++) {
 			if (ids.ids[i] == target && shape->named >> i & 1)
@@ -121,7 +135,7 @@ uint64_t rmr_edges_named(struct rmr_edges *edges, uint32_t source, uint32_t targ
 		return UINT64_MAX;
 	}
 	uint64_t len = heap->len[source];
-	switch (rmr_heap_builtin(heap, source)) {
+	switch (builtin) {
 	case RMR_BUILTIN_LIST:
 	case RMR_BUILTIN_TUPLE:
 		return ids.count == len ? scan(ids, 0, ids.count, 1, target)
@@ -135,7 +149,8 @@ uint64_t rmr_edges_named(struct rmr_edges *edges, uint32_t source, uint32_t targ
 	case RMR_BUILTIN_CELL:
 		return scan(ids, 0, ids.count ? 1 : 0, 1, target);
 	default:
-		return flags & RMR_FLAG_KEYS ? ask_names(heap, source, target) : UINT64_MAX;
+		return items || flags & RMR_FLAG_KEYS ? ask_names(heap, source, target)
+						      : UINT64_MAX;
 	}
 }
 

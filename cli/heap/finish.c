@@ -62,7 +62,8 @@ static struct rmr_error *finish_types(struct rmr_heap *heap)
 
 	heap->types = calloc(heap->counts.types + 1, sizeof(*heap->types));
 	heap->builtins = calloc(heap->counts.types + 1, sizeof(*heap->builtins));
-	if (!heap->types || !heap->builtins)
+	heap->kinds = calloc(heap->counts.types + 1, sizeof(*heap->kinds));
+	if (!heap->types || !heap->builtins || !heap->kinds)
 		return &rmr_enomem;
 	for (size_t i = 0; i < heap->counts.types; i++) {
 		heap->types[i] = (struct rmr_type){

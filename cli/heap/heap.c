@@ -203,6 +203,7 @@ void rmr_heap_close(struct rmr_heap *heap)
 	rmr_source_close(&heap->source);
 	free(heap->types);
 	free(heap->builtins);
+	free((void *)heap->kinds);
 	free(heap->roots);
 	for (size_t i = 0; i < heap->warning_count; i++)
 		free(heap->warnings[i]);

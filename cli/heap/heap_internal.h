@@ -109,6 +109,7 @@ struct rmr_heap {
 
 	struct rmr_type *types;
 	unsigned char *builtins; /**< enum rmr_builtin of each type */
+	_Atomic unsigned char *kinds; /**< enum rmr_kin of each type, found when it is asked for */
 	struct rmr_root *roots;
 	struct rmr_heap_facts facts;
 	char **warnings;
@@ -198,6 +199,27 @@ void rmr_literal_plain(struct rmr_slice slice, struct rmr_text *text);
  * (Objects/dictobject.c, dict_traverse()); strings at one place only tell.
  */
 bool rmr_names_key_first(const struct rmr_heap *heap, struct rmr_ids pairs);
+
+/** What a type inherits its items from. */
+enum rmr_kin {
+	RMR_KIN_UNKNOWN, /**< nobody asked */
+	RMR_KIN_OTHER,
+	RMR_KIN_DICT,
+	RMR_KIN_SEQUENCE, /**< list or tuple */
+};
+/** Of the object's type, a built-in one or a class of the program. */
+enum rmr_kin rmr_names_kin(const struct rmr_heap *heap, uint32_t id);
+
+/** True if child number @p index is a key of a dict, whatever the dump calls it. */
+bool rmr_names_is_key(const struct rmr_names *names, uint64_t index);
+
+/** Where the items of a container are among its references: first, first + step, ... */
+struct rmr_items {
+	uint64_t first, count;
+	unsigned step;
+};
+/** The values of dicts, the items of sequences, all references of anything else. */
+struct rmr_items rmr_names_items(const struct rmr_heap *heap, uint32_t id);
 
 /** Fills @p items (malloc()ed) with the elements of the JSON array @p array: NULL for no string. */
 bool rmr_names_parse(struct rmr_slice array, struct rmr_slice **items, size_t *count_ret);

@@ -112,36 +112,20 @@ static bool is_furniture(struct leak_work *work, uint32_t id)
 	return only_classes;
 }
 
-/* The items of a container: [0, count) of its references, every step-th. */
-static struct rmr_ids items_of(const struct rmr_heap *heap, uint32_t id, unsigned *step_ret)
-{
-	struct rmr_ids ids = rmr_heap_children(heap, id);
-	uint64_t len = rmr_heap_len(heap, id);
-
-	*step_ret = 1;
-	if (rmr_heap_flags(heap, id) & RMR_FLAG_KEYS && len < ids.count)
-		ids.count = len;
-	else if (rmr_heap_builtin(heap, id) == RMR_BUILTIN_DICT && ids.count == 2 * len)
-		*step_ret = 2;
-	/* The values, not the keys. */
-	if (*step_ret == 2 && rmr_names_key_first(heap, ids))
-		ids.ids++;
-	return ids;
-}
-
 /* Which type most of the items are of, from a sample of them. */
 static bool count_types(struct leak_work *work, struct candidate *candidate)
 {
 	struct rmr_idset counts = {0};
-	unsigned step;
-	struct rmr_ids ids = items_of(work->heap, candidate->id, &step);
-	uint64_t total = ids.count / step, stride = total / SAMPLE + 1;
+	struct rmr_ids ids = rmr_heap_children(work->heap, candidate->id);
+	struct rmr_items items = rmr_names_items(work->heap, candidate->id);
+	uint64_t stride = items.count / SAMPLE + 1;
 	uint32_t best = 0, seen = 0;
 	bool complete = true;
 
 	candidate->type = RMR_NO_TYPE;
-	for (uint64_t i = 0; complete && i < total; i += stride, seen++) {
-		uint32_t type = rmr_heap_type(work->heap, ids.ids[i * step]);
+	for (uint64_t i = 0; complete && i < items.count; i += stride, seen++) {
+		uint32_t type = rmr_heap_type(work->heap,
+			ids.ids[items.first + i * items.step]);
 		uint32_t count = rmr_idset_get(&counts, type) + 1;
 		complete = rmr_idset_set(&counts, type, count);
 		if (count > best) {
@@ -168,10 +152,7 @@ static uint32_t find_before(const struct leak_work *work, size_t dump, uint32_t 
 
 static uint64_t count_items(const struct rmr_heap *heap, uint32_t id)
 {
-	unsigned step;
-	struct rmr_ids ids = items_of(heap, id, &step);
-
-	return ids.count / step;
+	return rmr_names_items(heap, id).count;
 }
 
 /* True if it grew in every interval between two dumps; one made after the first must go on. */

@@ -8,6 +8,7 @@
 #include "cli/heap/text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { KEY_MAX = 100, PAIRS_ASKED = 8 };
 
@@ -20,10 +21,11 @@ struct rmr_names {
 	enum {
 		NAMES_NONE,
 		NAMES_ITEMS, /* list, tuple: from the last to the first */
-		NAMES_KEYS,  /* refs[i] has the key keys[i] */
+		NAMES_KEYS,  /* refs[first + i] has the key keys[i] */
 		NAMES_PAIRS, /* a value and a key in turns */
 		NAMES_CELL,
 	} rule;
+	uint64_t first;  /* ITEMS, KEYS, PAIRS: the first reference that has such a name */
 	bool key_first; /* PAIRS */
 };
 
@@ -84,28 +86,104 @@ bool rmr_names_key_first(const struct rmr_heap *heap, struct rmr_ids pairs)
 	return heap->facts.format == RMR_HEAP_MELIAE;
 }
 
-static void choose_rule(struct rmr_names *names, uint32_t id, uint64_t len)
+static bool is_class_of(const struct rmr_heap *heap, uint32_t class, enum rmr_builtin builtin)
 {
-	switch (rmr_heap_builtin(names->heap, id)) {
+	for (uint32_t type = 0; type < heap->counts.types; type++) {
+		if (heap->builtins[type] == builtin && heap->types[type].class_id == class)
+			return true;
+	}
+	return false;
+}
+
+/* What the class has as __mro__. Its shape alone is asked: any other name may ask for a class. */
+static struct rmr_ids bases_of(const struct rmr_heap *heap, uint32_t class)
+{
+	static const char name[] = "\".__mro__\"";
+	struct rmr_names names = {.heap = heap};
+	struct rmr_ids ids = rmr_heap_children(heap, class), bases = {0};
+
+	if (!read_shape(&names, class))
+		return bases;
+	for (size_t i = 0; i < names.shape_count && i < ids.count; i++) {
+		if (names.shape[i].size == strlen(name) &&
+			!memcmp(names.shape[i].start, name, strlen(name)))
+			bases = rmr_heap_children(heap, ids.ids[i]);
+	}
+	free(names.shape);
+	return bases;
+}
+
+static enum rmr_kin inherited_kin(const struct rmr_heap *heap, uint32_t type)
+{
+	struct rmr_ids ids = bases_of(heap, heap->types[type].class_id);
+
+	for (uint64_t i = 0; i < ids.count; i++) {
+		if (is_class_of(heap, ids.ids[i], RMR_BUILTIN_DICT))
+			return RMR_KIN_DICT;
+		if (is_class_of(heap, ids.ids[i], RMR_BUILTIN_LIST) ||
+			is_class_of(heap, ids.ids[i], RMR_BUILTIN_TUPLE))
+			return RMR_KIN_SEQUENCE;
+	}
+	return RMR_KIN_OTHER;
+}
+
+enum rmr_kin rmr_names_kin(const struct rmr_heap *heap, uint32_t id)
+{
+	uint32_t type = rmr_heap_type(heap, id);
+
+	if (type == RMR_NO_TYPE)
+		return RMR_KIN_OTHER;
+	unsigned char kin = atomic_load(&heap->kinds[type]);
+	if (kin != RMR_KIN_UNKNOWN)
+		return (enum rmr_kin)kin;
+	switch ((enum rmr_builtin)heap->builtins[type]) {
+	case RMR_BUILTIN_DICT:
+		kin = RMR_KIN_DICT;
+		break;
 	case RMR_BUILTIN_LIST:
 	case RMR_BUILTIN_TUPLE:
-		if (names->refs == len)
-			names->rule = NAMES_ITEMS;
+		kin = RMR_KIN_SEQUENCE;
 		break;
-	case RMR_BUILTIN_CELL:
-		names->rule = NAMES_CELL;
-		break;
-	case RMR_BUILTIN_DICT:
-		if (!names->keys && len != RMR_HEAP_UNKNOWN && names->refs == 2 * len)
-			names->rule = NAMES_PAIRS;
-		names->key_first = names->rule == NAMES_PAIRS &&
-			rmr_names_key_first(names->heap, names->children);
+	case RMR_BUILTIN_OTHER:
+		kin = (unsigned char)inherited_kin(heap, type);
 		break;
 	default:
-		break;
+		kin = RMR_KIN_OTHER;
 	}
-	if (names->keys)
+	/* A note to ourselves: the answer is the same whoever finds it. */
+	atomic_store(&heap->kinds[type], kin);
+	return (enum rmr_kin)kin;
+}
+
+/* A class's own attributes come before what it inherits: the items are the last of refs. */
+static void choose_rule(struct rmr_names *names, uint32_t id, uint64_t len)
+{
+	const struct rmr_heap *heap = names->heap;
+	enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
+	bool exact = builtin != RMR_BUILTIN_OTHER;
+
+	if (names->keys) {
 		names->rule = NAMES_KEYS;
+		names->first = names->refs > names->keys ? names->refs - names->keys : 0;
+		return;
+	}
+	if (builtin == RMR_BUILTIN_CELL) {
+		names->rule = NAMES_CELL;
+		return;
+	}
+	if (len == RMR_HEAP_UNKNOWN || !len || len > names->refs)
+		return;
+	enum rmr_kin kin = rmr_names_kin(heap, id);
+	if (kin == RMR_KIN_SEQUENCE && (!exact || names->refs == len)) {
+		names->rule = NAMES_ITEMS;
+		names->first = names->refs - len;
+	}
+	if (kin == RMR_KIN_DICT && (exact ? names->refs == 2 * len : names->refs >= 2 * len)) {
+		names->rule = NAMES_PAIRS;
+		names->first = names->refs - 2 * len;
+		names->key_first = rmr_names_key_first(heap,
+			(struct rmr_ids){names->children.ids + names->first, 2 * len});
+	}
 }
 
 /*
@@ -178,15 +256,51 @@ bool rmr_names_has(const struct rmr_names *names, uint64_t index)
 	switch (names->rule) {
 	case NAMES_ITEMS:
 	case NAMES_PAIRS:
-		return index < names->refs;
+		return index >= names->first && index < names->refs;
 	case NAMES_KEYS:
-		return index < names->keys || index >= names->refs + names->hidden;
+		return (index >= names->first && index < names->first + names->keys &&
+			       index < names->refs) ||
+			index >= names->refs + names->hidden;
 	case NAMES_CELL:
 		return index == 0;
 	case NAMES_NONE:
 		break;
 	}
 	return false;
+}
+
+bool rmr_names_is_key(const struct rmr_names *names, uint64_t index)
+{
+	if (names->rule == NAMES_PAIRS && index >= names->first && index < names->refs)
+		return ((index - names->first) % 2 == 0) == names->key_first;
+	return rmr_names_kind(names, index) == RMR_REFERENCE_KEY;
+}
+
+struct rmr_items rmr_names_items(const struct rmr_heap *heap, uint32_t id)
+{
+	struct rmr_names names = {.heap = heap, .children = rmr_heap_children(heap, id)};
+	struct rmr_items items = {0, names.children.count, 1};
+
+	count_kinds(&names, id);
+	if (names.refs + names.hidden + names.keys != names.children.count)
+		return items;
+	choose_rule(&names, id, rmr_heap_len(heap, id));
+	switch (names.rule) {
+	case NAMES_ITEMS:
+		items = (struct rmr_items){names.first, names.refs - names.first, 1};
+		break;
+	case NAMES_KEYS:
+		items = (struct rmr_items){names.first,
+			names.keys < names.refs ? names.keys : names.refs, 1};
+		break;
+	case NAMES_PAIRS:
+		items = (struct rmr_items){names.first + names.key_first,
+			(names.refs - names.first) / 2, 2};
+		break;
+	default:
+		break;
+	}
+	return items;
 }
 
 static void add_key(const struct rmr_names *names, uint64_t key, const char *before,
@@ -213,16 +327,16 @@ char *rmr_names_text(const struct rmr_names *names, uint64_t index)
 		rmr_text_format(&text, "[%llu]", (unsigned long long)(names->refs - 1 - index));
 		break;
 	case NAMES_PAIRS:
-		if ((index % 2 == 0) == names->key_first)
+		if (rmr_names_is_key(names, index))
 			add_key(names, index, "<key ", ">", &text);
 		else
-			add_key(names, index ^ 1, "[", "]", &text);
+			add_key(names, names->key_first ? index - 1 : index + 1, "[", "]", &text);
 		break;
 	case NAMES_KEYS:
 		if (index >= keys)
 			add_key(names, index, "<key ", ">", &text);
 		else
-			add_key(names, keys + index, "[", "]", &text);
+			add_key(names, keys + index - names->first, "[", "]", &text);
 		break;
 	case NAMES_CELL:
 		rmr_text_put(&text, ".cell_contents");

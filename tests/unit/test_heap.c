@@ -79,6 +79,21 @@ static const char named[] =
 	"{\"address\": 41, \"type\": \"dict\", \"size\": 1, \"len\": 1, \"refs\": [10, 51]}\n"
 	"{\"address\": 42, \"type\": \"cell\", \"size\": 1, \"refs\": [10]}\n"
 	"{\"address\": 43, \"type\": \"set\", \"size\": 1, \"len\": 1, \"refs\": [51]}\n"
+	"{\"shape\": 1, \"names\": [\".x\"]}\n"
+	"{\"shape\": 2, \"names\": [null, \".__mro__\"]}\n"
+	"{\"shape\": 3, \"names\": [\".x\", \".__class__\"]}\n"
+	"{\"address\": 44, \"type\": \"D\", \"size\": 1, \"len\": 2, \"class\": 62, \"shape\": 3, \"refs\": [53, 62, 10, 10], \"keys\": [51, 52]}\n"
+	"{\"address\": 45, \"type\": \"D\", \"size\": 1, \"len\": 2, \"class\": 62, \"shape\": 1, \"refs\": [53, 70, 51, 71, 52]}\n"
+	"{\"address\": 46, \"type\": \"D\", \"size\": 1, \"len\": 1, \"class\": 62, \"refs\": [51, 70, 51]}\n"
+	"{\"address\": 47, \"type\": \"L\", \"size\": 1, \"len\": 2, \"class\": 63, \"shape\": 1, \"refs\": [53, 71, 70]}\n"
+	"{\"address\": 62, \"type\": \"type\", \"size\": 1, \"name\": \"D\", \"module\": \"app\", \"shape\": 2, \"refs\": [70, 64]}\n"
+	"{\"address\": 63, \"type\": \"type\", \"size\": 1, \"name\": \"L\", \"module\": \"app\", \"shape\": 2, \"refs\": [70, 65]}\n"
+	"{\"address\": 64, \"type\": \"tuple\", \"size\": 1, \"len\": 2, \"refs\": [66, 62]}\n"
+	"{\"address\": 65, \"type\": \"tuple\", \"size\": 1, \"len\": 2, \"refs\": [67, 63]}\n"
+	"{\"address\": 66, \"type\": \"type\", \"size\": 1, \"name\": \"dict\", \"module\": \"builtins\", \"refs\": []}\n"
+	"{\"address\": 67, \"type\": \"type\", \"size\": 1, \"name\": \"list\", \"module\": \"builtins\", \"refs\": []}\n"
+	"{\"address\": 48, \"type\": \"dict\", \"size\": 1, \"len\": 0, \"class\": 66, \"refs\": []}\n"
+	"{\"address\": 49, \"type\": \"list\", \"size\": 1, \"len\": 0, \"class\": 67, \"refs\": []}\n"
 	"{\"address\": 51, \"type\": \"str\", \"size\": 1, \"len\": 4, \"value\": \"it's\", \"refs\": []}\n"
 	"{\"address\": 52, \"type\": \"int\", \"size\": 1, \"value\": -7, \"refs\": []}\n"
 	"{\"address\": 53, \"type\": \"bytes\", \"size\": 1, \"len\": 3, \"value\": \"a\\u00ff\\n\", \"refs\": []}\n"
@@ -104,6 +119,11 @@ static const struct {
 	{41, {"[\"it's\"]", "<key \"it's\">"}},
 	{42, {".cell_contents"}},
 	{43, {NULL}},
+	/* Subclasses: attributes, then the items. */
+	{44, {".x", ".__class__", "[\"it's\"]", "[-7]", "<key \"it's\">", "<key -7>"}},
+	{45, {".x", "[\"it's\"]", "<key \"it's\">", "[-7]", "<key -7>"}},
+	{46, {NULL, "[\"it's\"]", "<key \"it's\">"}},
+	{47, {".x", "[1]", "[0]"}},
 };
 
 START_TEST(names_follow_the_format)
