@@ -115,9 +115,11 @@ static void put_story(struct rmr_view *view, const struct rmr_heap *heap,
 		snprintf(head, sizeof(head), "%zu. ", i + 1);
 		rmr_view_note(view, "%s", "");
 		put_prose(view, head, leak->prose ? leak->prose : "", style->width);
-		rmr_line_addf(&line, "%*s", (int)strlen(head), "");
-		rmr_object_add_line(&line, heap, leak->accumulation);
-		rmr_view_note(view, "%s", rmr_line_get(&line));
+		if (leak->accumulation != RMR_NO_OBJECT) {
+			rmr_line_addf(&line, "%*s", (int)strlen(head), "");
+			rmr_object_add_line(&line, heap, leak->accumulation);
+			rmr_view_note(view, "%s", rmr_line_get(&line));
+		}
 		rmr_line_deinit(&line);
 	}
 }
@@ -128,8 +130,13 @@ static void put_table(struct rmr_view *view, const struct rmr_heap *heap,
 	rmr_view_table(view, NULL, columns, COLUMNS);
 	for (size_t i = 0; i < shown; i++) {
 		const struct rmr_leak *leak = &leaks->leaks[i];
-		rmr_view_put_uint(view, rmr_heap_address(heap, leak->accumulation));
-		rmr_view_put_text(view, rmr_heap_type_label(heap, leak->accumulation));
+		if (leak->accumulation == RMR_NO_OBJECT) {
+			rmr_view_put_none(view);
+			rmr_view_put_none(view);
+		} else {
+			rmr_view_put_uint(view, rmr_heap_address(heap, leak->accumulation));
+			rmr_view_put_text(view, rmr_heap_type_label(heap, leak->accumulation));
+		}
 		rmr_view_put_text(view, leak->path);
 		rmr_view_put_uint(view, leak->retained);
 		rmr_view_put_real(view, leak->share);

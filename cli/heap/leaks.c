@@ -7,9 +7,10 @@
 #include "cli/heap/leaks.h"
 
 #include "attach/cleanup.h"
-#include "cli/heap/dominators.h"
 #include "cli/heap/edges.h"
+#include "cli/heap/identity.h"
 #include "cli/heap/idset.h"
+#include "cli/heap/leaks_internal.h"
 #include "cli/heap/paths.h"
 #include "cli/heap/text.h"
 
@@ -25,8 +26,12 @@ enum {
 	DROP_PERCENT = 70,    /* what holds more of the whole than this is the better suspect */
 	SHARE_MIN = 100,      /* one dump: at least 1/100 of all bytes, */
 	OWN_ITEMS_MIN = 100,  /* or so many of the program's own objects */
-	ITEM_WEIGHT = 64,     /* bytes that an item counts for, beyond what it holds */
-	LIBRARY_DIVISOR = 50, /* the standard library's own tables are hardly ever the leak */
+	ITEM_WEIGHT = 64,     /* bytes that an item counts for, beyond what it holds; */
+	THREAD_WEIGHT = 16384, /* and a thread, whose stack no object shows */
+	LIBRARY_DIVISOR = 50, /* the standard library's own tables are hardly ever the leak; */
+	LIBRARY_ITEMS = 20,   /* if so, they grow by so many in each of several intervals, */
+	LIBRARY_JUMP = 200,   /* or by so many in one */
+	SHARED_PERCENT = 50,  /* so many items that others hold as well are told */
 };
 
 struct candidate {
@@ -38,6 +43,8 @@ struct candidate {
 	uint64_t alike;    /* others with the same path but for indexes */
 	double score;
 	bool library;      /* it hangs on a module of Python's own library */
+	bool place, chain, open; /* found by where the dominator tree grew */
+	const struct rmr_leak_crowd *crowd; /* not one object but many, which no root reaches */
 	char *path, *general;
 };
 
@@ -52,6 +59,7 @@ struct leak_work {
 	bool comparable;
 	struct candidate *items;
 	size_t count, room;
+	struct rmr_leak_growth growth; /* comparable */
 };
 
 static bool can_grow(const struct rmr_heap *heap, uint32_t id)
@@ -197,6 +205,20 @@ static bool is_passage(const struct leak_work *work, const struct candidate *can
 	return passage;
 }
 
+static bool keep_candidate(struct leak_work *work, const struct candidate *candidate)
+{
+	if (work->count == work->room) {
+		size_t room = work->room ? work->room * 2 : 64;
+		struct candidate *items = realloc(work->items, room * sizeof(*items));
+		if (!items)
+			return false;
+		work->items = items;
+		work->room = room;
+	}
+	work->items[work->count++] = *candidate;
+	return true;
+}
+
 static bool add_candidate(struct leak_work *work, uint32_t id)
 {
 	struct candidate candidate = {.id = id, .items = count_items(work->heap, id),
@@ -218,16 +240,50 @@ static bool add_candidate(struct leak_work *work, uint32_t id)
 		candidate.score = ((double)candidate.retained +
 				ITEM_WEIGHT * (double)candidate.items) *
 			candidate.type_percent / 100;
-	if (work->count == work->room) {
-		size_t room = work->room ? work->room * 2 : 64;
-		struct candidate *items = realloc(work->items, room * sizeof(*items));
-		if (!items)
-			return false;
-		work->items = items;
-		work->room = room;
+	return keep_candidate(work, &candidate);
+}
+
+/* The places where the tree grew that are not candidates already, and the crowds. */
+static struct rmr_error *add_growth(struct leak_work *work)
+{
+	struct rmr_leak_dumps dumps = {work->heaps, work->dominators, work->dumps};
+	struct rmr_error *err = rmr_leaks_growth(&dumps, &work->growth);
+	size_t containers = work->count;
+	bool complete = true;
+
+	for (size_t i = 0; !err && complete && i < work->growth.place_count; i++) {
+		const struct rmr_leak_place *place = &work->growth.places[i];
+		struct candidate candidate = {.id = place->id, .place = true,
+			.chain = place->chain, .open = place->open,
+			.retained = rmr_dominators_retained(work->tree, place->id),
+			.item_growth = place->object_growth, .byte_growth = place->byte_growth,
+			.score = place->open ? 0 : (double)place->byte_growth, .type = RMR_NO_TYPE};
+		bool known = false;
+		for (size_t k = 0; k < containers; k++)
+			known |= work->items[k].id == place->id;
+		if (known)
+			continue;
+		if (can_grow(work->heap, place->id) && !place->chain) {
+			candidate.items = count_items(work->heap, place->id);
+			complete = count_types(work, &candidate);
+		}
+		complete = complete && keep_candidate(work, &candidate);
 	}
-	work->items[work->count++] = candidate;
-	return true;
+	for (size_t i = 0; !err && complete && i < work->growth.crowd_count; i++) {
+		const struct rmr_leak_crowd *crowd = &work->growth.crowds[i];
+		struct candidate candidate = {.id = crowd->example, .crowd = crowd,
+			.items = crowd->count, .retained = crowd->retained,
+			.type = crowd->reach == RMR_REACH_ROOT ? RMR_NO_TYPE : crowd->type,
+			.type_percent = 100, .item_growth = crowd->count_growth,
+			.byte_growth = crowd->byte_growth, .score = (double)crowd->byte_growth};
+		if (crowd->reach == RMR_REACH_ROOT)
+			candidate.score = (double)crowd->count_growth * THREAD_WEIGHT;
+		/* A collection may well be on its way. */
+		if (crowd->reach == RMR_REACH_UNREACHABLE)
+			candidate.score /= LIBRARY_DIVISOR;
+		complete = keep_candidate(work, &candidate);
+	}
+	return err ? err : complete ? NULL : rmr_heap_ended(work->heap);
 }
 
 static bool find_candidates(struct leak_work *work)
@@ -289,6 +345,15 @@ static bool tell_path(struct leak_work *work, struct candidate *candidate)
 {
 	struct rmr_paths *paths;
 	struct rmr_text general = {0};
+
+	if (candidate->crowd) {
+		rmr_text_format(&general, "%d|%u", candidate->crowd->reach, candidate->type);
+		candidate->general = rmr_text_take(&general);
+		candidate->path = strdup(candidate->crowd->reach == RMR_REACH_UNREACHABLE
+			? "<unreachable>"
+			: candidate->crowd->reach == RMR_REACH_ROOT ? "<threads>" : "<held by C code>");
+		return candidate->path && candidate->general;
+	}
 	struct rmr_error *err = rmr_paths_find(work->heap, candidate->id, NULL, &paths);
 
 	if (err) {
@@ -361,37 +426,122 @@ static bool tell_inside(const struct leak_work *work, const struct candidate *ca
 	return complete;
 }
 
+/* Do others hold most of the items, too? Their size is then not the container's. */
+static bool is_shared(const struct leak_work *work, const struct candidate *candidate)
+{
+	struct rmr_ids ids = rmr_heap_children(work->heap, candidate->id);
+	struct rmr_items items = rmr_names_items(work->heap, candidate->id);
+	uint64_t stride = items.count / SAMPLE + 1, seen = 0, shared = 0;
+
+	for (uint64_t i = 0; i < items.count; i += stride, seen++)
+		shared += !rmr_dominators_is_above(work->tree, candidate->id,
+			ids.ids[items.first + i * items.step]);
+	return shared * 100 > seen * SHARED_PERCENT;
+}
+
+static void tell_size(const struct leak_work *work, const struct candidate *candidate,
+	struct rmr_text *text)
+{
+	rmr_text_bytes(text, candidate->retained);
+	rmr_text_format(text, " alive (%.1f%% of the heap).",
+		work->total ? 100.0 * (double)candidate->retained / (double)work->total : 0);
+}
+
+/* One object: what it is, what it holds, how large that is. */
+static void tell_object(const struct leak_work *work, const struct candidate *candidate,
+	const char *label, struct rmr_text *text)
+{
+	rmr_text_format(text, "%s, a %s, ", candidate->path,
+		rmr_heap_type_label(work->heap, candidate->id));
+	if (candidate->items >= GROWTH_MIN) {
+		rmr_text_put(text, "holds ");
+		rmr_text_count(text, candidate->items);
+		rmr_text_put(text, " objects");
+		if (candidate->type_percent > 50)
+			rmr_text_format(text, ", %s of type %s",
+				candidate->type_percent == 100 ? "all" : "most", label);
+		rmr_text_put(text, ", and ");
+	} else if (candidate->chain) {
+		rmr_text_put(text, "is the first of a long chain, and ");
+	}
+	rmr_text_put(text, "keeps ");
+	tell_size(work, candidate, text);
+	if (candidate->items >= GROWTH_MIN && is_shared(work, candidate))
+		rmr_text_put(text, " Others refer to most of those objects, too.");
+}
+
+static void tell_threads(const struct leak_work *work, const struct candidate *candidate,
+	struct rmr_text *text)
+{
+	rmr_text_put(text, "The process has ");
+	rmr_text_count(text, candidate->items);
+	rmr_text_put(text, " threads");
+	if (candidate->crowd->type != RMR_NO_OBJECT) {
+		rmr_text_put(text, "; ");
+		rmr_text_count(text, candidate->crowd->alike);
+		rmr_text_format(text, " of them are in %s",
+			work->heap->roots[candidate->crowd->type].label);
+	}
+	rmr_text_put(text, ". Each has a stack that no object shows.");
+}
+
+/* Many objects that no root reaches. */
+static void tell_crowd(const struct leak_work *work, const struct candidate *candidate,
+	const char *label, struct rmr_text *text)
+{
+	bool garbage = candidate->crowd->reach == RMR_REACH_UNREACHABLE;
+
+	rmr_text_count(text, candidate->items);
+	rmr_text_format(text, " objects of type %s%s keep ", label,
+		garbage ? ", reached by nothing but each other," : ", held by C code only,");
+	tell_size(work, candidate, text);
+	if (garbage)
+		rmr_text_put(text, " They wait for the garbage collector: if they stay, it is "
+				   "disabled, or what they hold keeps it from freeing them.");
+}
+
+static void tell_growth(const struct leak_work *work, const struct candidate *candidate,
+	struct rmr_text *text)
+{
+	bool is_new = !candidate->crowd &&
+		rmr_identity_find(work->heap, candidate->id, work->heaps[0]) == RMR_NO_OBJECT;
+
+	if (!candidate->item_growth && !candidate->byte_growth)
+		return;
+	if (is_new && work->dumps == 2 && find_before(work, 0, candidate->id) == RMR_NO_OBJECT) {
+		rmr_text_put(text, " It is new since the first dump.");
+		return;
+	}
+	rmr_text_format(text, " %s grew in %s: by ", candidate->crowd ? "Their number" : "It",
+		work->dumps > 2 ? "every interval between the dumps" : "the time between the dumps");
+	bool threads = candidate->crowd && candidate->crowd->reach == RMR_REACH_ROOT;
+	if (threads || candidate->item_growth > 1) {
+		rmr_text_count(text, candidate->item_growth);
+		rmr_text_put(text, threads ? "" : " objects and ");
+	}
+	if (!threads)
+		rmr_text_bytes(text, candidate->byte_growth);
+	rmr_text_put(text, " in all.");
+}
+
 static char *tell_prose(const struct leak_work *work, const struct candidate *candidate)
 {
-	const struct rmr_heap *heap = work->heap;
 	struct rmr_text text = {0};
-	const char *label = candidate->type == RMR_NO_TYPE ? "<absent>"
-							   : heap->types[candidate->type].label;
+	const char *label = candidate->type == RMR_NO_TYPE
+		? "<absent>"
+		: work->heap->types[candidate->type].label;
 
-	rmr_text_format(&text, "%s, a %s, holds ", candidate->path,
-		rmr_heap_type_label(heap, candidate->id));
-	rmr_text_count(&text, candidate->items);
-	rmr_text_put(&text, " objects");
-	if (candidate->type_percent > 50)
-		rmr_text_format(&text, ", %s of type %s", candidate->type_percent == 100 ? "all" : "most",
-			label);
-	rmr_text_put(&text, ", and keeps ");
-	rmr_text_bytes(&text, candidate->retained);
-	rmr_text_format(&text, " alive (%.1f%% of the heap).",
-		work->total ? 100.0 * (double)candidate->retained / (double)work->total : 0);
-	if (candidate->item_growth) {
-		rmr_text_format(&text, " It grew in %s: by ",
-			work->dumps > 2 ? "every interval between the dumps"
-					: "the time between the dumps");
-		rmr_text_count(&text, candidate->item_growth);
-		rmr_text_put(&text, " objects and ");
-		rmr_text_bytes(&text, candidate->byte_growth);
-		rmr_text_put(&text, " in all.");
-	}
+	if (candidate->crowd && candidate->crowd->reach == RMR_REACH_ROOT)
+		tell_threads(work, candidate, &text);
+	else if (candidate->crowd)
+		tell_crowd(work, candidate, label, &text);
+	else
+		tell_object(work, candidate, label, &text);
+	tell_growth(work, candidate, &text);
 	if (candidate->alike)
 		rmr_text_format(&text, " %llu others like it hang in the same place.",
 			(unsigned long long)candidate->alike);
-	if (!tell_inside(work, candidate, &text))
+	if (!candidate->crowd && !tell_inside(work, candidate, &text))
 		rmr_text_deinit(&text);
 	return rmr_text_take(&text);
 }
@@ -405,7 +555,14 @@ static bool is_covered(const struct leak_work *work, struct candidate **chosen, 
 			chosen[i]->alike++;
 			return true;
 		}
+		if (chosen[i]->crowd || candidate->crowd)
+			continue;
 		if (rmr_dominators_is_above(work->tree, chosen[i]->id, candidate->id))
+			return true;
+		/* The rest of what it grew by is not worth a second suspect. */
+		if (candidate->place &&
+			rmr_dominators_is_above(work->tree, candidate->id, chosen[i]->id) &&
+			(candidate->open || chosen[i]->byte_growth * 2 > candidate->byte_growth))
 			return true;
 	}
 	return false;
@@ -441,8 +598,12 @@ static bool is_own_crowd(struct leak_work *work, const struct candidate *candida
 
 static bool is_worth_telling(struct leak_work *work, const struct candidate *candidate)
 {
+	if (work->comparable && candidate->library)
+		return work->dumps > 2 ? candidate->item_growth >= LIBRARY_ITEMS
+				       : !candidate->place && candidate->item_growth >= LIBRARY_JUMP;
 	if (work->comparable)
-		return candidate->score >= ITEM_WEIGHT * GROWTH_MIN;
+		return candidate->place || candidate->crowd ||
+			candidate->score >= ITEM_WEIGHT * GROWTH_MIN;
 	return (candidate->score * SHARE_MIN >= (double)work->total &&
 		       candidate->retained * SHARE_MIN >= work->total) ||
 		is_own_crowd(work, candidate);
@@ -535,13 +696,18 @@ struct rmr_error *rmr_leaks_find(struct rmr_heap *const *heaps,
 	if (err)
 		return err;
 	struct rmr_leaks *leaks = calloc(1, sizeof(*leaks));
-	if (!leaks || !find_candidates(&work) || !tell(&work, limit ? limit : LIMIT, leaks))
+	if (!leaks || !find_candidates(&work))
+		err = rmr_heap_ended(work.heap);
+	if (!err && work.comparable)
+		err = add_growth(&work);
+	if (!err && !tell(&work, limit ? limit : LIMIT, leaks))
 		err = rmr_heap_ended(work.heap);
 	for (size_t i = 0; i < work.count; i++) {
 		free(work.items[i].path);
 		free(work.items[i].general);
 	}
 	free(work.items);
+	rmr_leaks_growth_deinit(&work.growth);
 	rmr_edges_destroy(&work.edges);
 	if (err)
 		rmr_leaks_destroy(leaks);

@@ -2,7 +2,9 @@
 /**
  * @file
  * Leak suspects, in prose. Of one dump: what holds most, and where it accumulates. Of several
- * dumps of one process, in order of time: what grows from each to the next.
+ * dumps of one process, in order of time: what grows from each to the next, be it a container of
+ * many items, what is spread below one object, what nothing but C or nothing at all holds, or
+ * threads.
  */
 #ifndef RMR_CLI_HEAP_LEAKS_H
 #define RMR_CLI_HEAP_LEAKS_H
@@ -12,8 +14,10 @@
 struct rmr_dominators;
 
 struct rmr_leak {
-	uint32_t accumulation;  /**< id in the last dump: the object that holds the many */
-	char *path;             /**< its path as Python writes it, or NULL */
+	uint32_t accumulation;  /**< id in the last dump: the object that holds the many, or one of
+	                             many that nothing holds; RMR_NO_OBJECT: threads */
+	char *path;             /**< its path as Python writes it; <unreachable>, <held by C code> or
+	                             <threads> */
 	uint64_t retained;      /**< bytes */
 	double share;           /**< of all bytes, 0 to 1 */
 	uint64_t children;      /**< what it holds directly: how many */

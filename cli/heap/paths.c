@@ -372,6 +372,29 @@ static bool add_step(struct rmr_path *path, size_t *room, uint32_t id, char *nam
 	return true;
 }
 
+/*
+ * What a reference without a name is, where the type tells: the dict of functools.lru_cache
+ * (Modules/_functoolsmodule.c, lru_cache_object.cache), the dicts of threading.local
+ * (Modules/_threadmodule.c, localobject.dummies).
+ */
+static char *nameless_step(const struct rmr_heap *heap, uint32_t from, uint32_t to, uint64_t index)
+{
+	static const struct {
+		const char *type, *name;
+	} known[] = {{"_lru_cache_wrapper", "<cache>"}, {"_local", "<threads>"}};
+	uint32_t type = rmr_heap_type(heap, from);
+	char *name = NULL;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known) && type != RMR_NO_TYPE; i++) {
+		if (rmr_heap_builtin(heap, to) == RMR_BUILTIN_DICT &&
+			!strcmp(heap->types[type].name, known[i].type))
+			return strdup(known[i].name);
+	}
+	if (asprintf(&name, "<reference %llu>", (unsigned long long)index + 1) < 0)
+		return NULL;
+	return name;
+}
+
 /* The step from one object to the next, by the best name that there is. */
 static bool step_between(struct search *search, struct rmr_path *path, size_t *room, uint32_t from,
 	uint32_t to)
@@ -389,9 +412,9 @@ static bool step_between(struct search *search, struct rmr_path *path, size_t *r
 	char *name = rmr_names_text(names, index);
 	bool has_name = name != NULL;
 	rmr_names_destroy(names);
-	if (!name && asprintf(&name, "<reference %llu>", (unsigned long long)index + 1) < 0)
-		return false;
-	return add_step(path, room, to, name, has_name);
+	if (!name)
+		name = nameless_step(search->heap, from, to, index);
+	return name && add_step(path, room, to, name, has_name);
 }
 
 static bool add_steps(struct search *search, const struct hit *hit, struct rmr_path *path)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`leaks` names leaks of many shapes, first of all suspects, and names none in a healthy program."""
+import json
+import os
+import subprocess
+import unittest
+
+import pythons
+import support
+
+MORE = 300
+
+# Shape: the path of the first suspect, or how it starts.
+SHAPES = {
+    "tuple_keys": "sys.modules['__main__'].CACHE",
+    "class_attribute": "sys.modules['__main__'].Registry.items",
+    "lru_cache": "sys.modules['__main__'].compute.<cache>",
+    "handlers": "sys.modules['__main__'].LOG.handlers",
+    "thread_local": "sys.modules['__main__'].LOCAL.",
+    "tasks": "sys.modules['__main__'].TASKS",
+    "deque": "sys.modules['__main__'].QUEUE",
+    "cycles": "<unreachable>",
+    "generators": "sys.modules['__main__'].GENERATORS",
+    "exceptions": "sys.modules['__main__'].ERRORS",
+    "defaults": "sys.modules['__main__'].default_argument.__defaults__[0]",
+    "closure": "sys.modules['__main__'].CLOSURE.__closure__[0].cell_contents",
+    "attributes": "sys.modules['__main__'].ATTRIBUTES.__dict__",
+    "callbacks": "sys.modules['__main__'].CALLBACKS",
+    "linked_list": "sys.modules['__main__'].HEAD",
+    "module_globals": "sys.modules['__main__'].__dict__",
+    "class_dict": "sys.modules['__main__'].Registry.__dict__",
+    "long_string": "sys.modules['__main__'].CACHE['text']",
+    "buffer": "sys.modules['__main__'].BUFFER",
+    "nested": "sys.modules['__main__'].NESTED",
+    "ordered_dict": "sys.modules['__main__'].ORDERED",
+    "grouped": "sys.modules['__main__'].GROUPED['key']",
+    "at_exit": "<held by C code>",
+    "threads": "<threads>",
+}
+
+
+class Leaks(support.LiveTest):
+    def grow(self, target, shape):
+        target.stdin.write("%s %d\n" % (shape, MORE))
+        target.stdin.flush()
+        self.assertEqual(target.stdout.readline(), "OK\n")
+
+    def dumps(self, shape, count):
+        """Dumps of a program between which the shape leaks."""
+        folder, files = self.folder(), []
+        command = pythons.main().command + [str(pythons.TARGETS / "leak_shapes.py")]
+        target = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
+        try:
+            self.assertEqual(target.stdout.readline(), "READY\n")
+            for number in range(count):
+                if number:
+                    self.grow(target, shape)
+                files.append(os.path.join(folder, "%d.jsonl" % number))
+                self.good(support.remora("dump", str(target.pid), "-o", files[-1]))
+        finally:
+            target.kill()
+            target.communicate()
+        return files
+
+    def suspects(self, files):
+        return json.loads(self.good(support.remora("leaks", "--format", "json", *files)).out)
+
+    def test_shapes(self):
+        for shape, path in SHAPES.items():
+            files = self.dumps(shape, 3)
+            for count in (2, 3):
+                with self.subTest(shape=shape, dumps=count):
+                    found = self.suspects(files[:count])
+                    self.assertTrue(found, "no suspect")
+                    self.assertTrue(found[0]["path"].startswith(path), [s["prose"] for s in found])
+
+    def test_healthy(self):
+        files = self.dumps("nothing", 4)
+        for count in (2, 3, 4):
+            with self.subTest(dumps=count):
+                self.assertEqual(self.suspects(files[:count]), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
