@@ -5,6 +5,7 @@
 #include "attach/log.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -33,11 +34,34 @@ static struct rmr_error *failed(const struct rmr_tracee *tracee, const char *wha
 	return rmr_error_create(RMR_E_OS, errno, "cannot %s thread %d", what, (int)tracee->tid);
 }
 
+/*
+ * While a thread of the target stands still, remora must not wait for a processor behind whatever
+ * else keeps the machine busy.
+ */
+static void go_first(struct rmr_tracee *tracee)
+{
+	struct sched_param first = {.sched_priority = sched_get_priority_min(SCHED_FIFO)};
+	int policy = sched_getscheduler(0);
+
+	tracee->policy = -1;
+	if ((policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE) &&
+		sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0)
+		tracee->policy = policy;
+}
+
+static void go_back(struct rmr_tracee *tracee)
+{
+	if (tracee->policy >= 0)
+		sched_setscheduler(0, tracee->policy, &(struct sched_param){0});
+	tracee->policy = -1;
+}
+
 /* RMR_E_TIMEOUT, RMR_E_GONE, or the next stop; *signal is the signal of a STOP_SIGNAL. */
 static struct rmr_error *wait_stop(
 	struct rmr_tracee *tracee, uint64_t deadline, enum stop_kind *kind, int *signal)
 {
-	uint64_t start = rmr_log_now();
+	/* A real-time thread that spins may keep the tracee from the processor. */
+	uint64_t sleep_from = rmr_log_now() + (tracee->policy < 0 ? SPIN_US * 1000u : 0);
 	sigset_t sigchld;
 	int status;
 
@@ -54,7 +78,7 @@ static struct rmr_error *wait_stop(
 			return rmr_error_create(
 				RMR_E_TIMEOUT, 0, "thread %d does not stop", (int)tracee->tid);
 		/* Not sched_yield(): a busy machine would give this thread's turn to others. */
-		if (now - start >= SPIN_US * 1000u)
+		if (now >= sleep_from)
 			sigtimedwait(&sigchld, NULL, &(struct timespec){.tv_nsec = PAUSE_NS});
 	}
 	if (!WIFSTOPPED(status)) {
@@ -102,18 +126,20 @@ static struct rmr_error *wait_event_stop(struct rmr_tracee *tracee, unsigned tim
 			return rmr_error_create(RMR_E_STATE, 0, "thread %d is stopped by a signal",
 				(int)tracee->tid);
 		}
+		/* The stop has swallowed the interrupt (Linux kernel/signal.c, ptrace_stop()). */
+		if (ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL) < 0)
+			return failed(tracee, "stop");
 		err = go_on(tracee, PTRACE_CONT, kind == STOP_SIGNAL ? signal : 0);
 		if (err)
 			return err;
 	}
 }
 
-static struct rmr_error *stop(
-	struct rmr_tracee *tracee, pid_t pid, pid_t tid, unsigned timeout_us, bool group)
+static struct rmr_error *seize(
+	struct rmr_tracee *tracee, pid_t pid, unsigned timeout_us, bool group)
 {
-	tracee->tid = tid;
-	tracee->stopped = false;
-	tracee->since = rmr_log_now();
+	pid_t tid = tracee->tid;
+
 	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)(long)PTRACE_O_TRACESYSGOOD) < 0) {
 		/* A thread that is ending may not be seized either. */
 		if (errno == ESRCH || (errno == EPERM && pid != tid))
@@ -123,6 +149,19 @@ static struct rmr_error *stop(
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
 		return failed(tracee, "stop");
 	return wait_event_stop(tracee, timeout_us, group);
+}
+
+static struct rmr_error *stop(
+	struct rmr_tracee *tracee, pid_t pid, pid_t tid, unsigned timeout_us, bool group)
+{
+	tracee->tid = tid;
+	tracee->stopped = false;
+	go_first(tracee);
+	tracee->since = rmr_log_now();
+	struct rmr_error *err = seize(tracee, pid, timeout_us, group);
+	if (err)
+		go_back(tracee);
+	return err;
 }
 
 struct rmr_error *rmr_tracee_stop(
@@ -139,11 +178,10 @@ struct rmr_error *rmr_tracee_stop_any(
 
 void rmr_tracee_detach(struct rmr_tracee *tracee)
 {
-	if (!tracee->stopped)
-		return;
-	tracee->stopped = false;
-	if (ptrace(PTRACE_DETACH, tracee->tid, NULL, NULL) < 0)
+	if (tracee->stopped && ptrace(PTRACE_DETACH, tracee->tid, NULL, NULL) < 0)
 		rmr_log("thread %d: detach: %s", (int)tracee->tid, strerror(errno));
+	tracee->stopped = false;
+	go_back(tracee);
 }
 
 struct rmr_error *rmr_tracee_get_regs(struct rmr_tracee *tracee, struct rmr_regs *ret)

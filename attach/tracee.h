@@ -16,6 +16,7 @@
 struct rmr_tracee {
 	pid_t tid;
 	bool stopped; /**< in a ptrace stop; false after a detach */
+	int policy; /**< scheduling policy of the calling thread to go back to, or -1 */
 	uint64_t since; /**< when the stop was asked for, ns of rmr_log_now() */
 };
 
@@ -23,7 +24,8 @@ struct rmr_tracee {
  * Seizes and stops @p tid, and waits for it at most @p timeout_us. Signals that come up meanwhile
  * are passed on. Expected errors: RMR_E_GONE (the thread ended), RMR_E_STATE (it is stopped by job
  * control; it stays so, detached), RMR_E_TIMEOUT (it sleeps uninterruptibly; it stays seized until
- * the calling thread ends). Refusals are diagnosed: RMR_E_PERMISSION, RMR_E_TRACED.
+ * the calling thread ends). Refusals are diagnosed: RMR_E_PERMISSION, RMR_E_TRACED. Until the detach
+ * the calling thread has real-time scheduling, where that is allowed.
  */
 struct rmr_error *rmr_tracee_stop(struct rmr_tracee *tracee, pid_t pid, pid_t tid,
 				  unsigned timeout_us) RMR_MUST_CHECK;
@@ -33,7 +35,7 @@ struct rmr_error *rmr_tracee_stop(struct rmr_tracee *tracee, pid_t pid, pid_t ti
 struct rmr_error *rmr_tracee_stop_any(struct rmr_tracee *tracee, pid_t pid, pid_t tid,
 	unsigned timeout_us) RMR_MUST_CHECK;
 
-/** Lets the tracee go on from its stop. No-op if it is not stopped. */
+/** Lets the tracee go on from its stop, if it is stopped. Every successful rmr_tracee_stop() ends so. */
 void rmr_tracee_detach(struct rmr_tracee *tracee);
 
 struct rmr_error *rmr_tracee_get_regs(struct rmr_tracee *tracee, struct rmr_regs *ret) RMR_MUST_CHECK;

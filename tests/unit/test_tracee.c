@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* One thread under ptrace: a child of the test. */
+#include "attach/cleanup.h"
+#include "attach/tracee.h"
+
+#include <check.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+enum { LONG_US = 5000000, SHORT_US = 50000 };
+
+static struct rmr_tracee tracee;
+static int channel[2];
+static pid_t child;
+
+/* A child that waits in read(), and ends with the byte that it got as its status. */
+static void set_up(void)
+{
+	unsigned char byte;
+
+	ck_assert_int_eq(pipe(channel), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		alarm(60);
+		_exit(read(channel[0], &byte, 1) == 1 ? byte : 255);
+	}
+	ck_assert_ptr_null(rmr_tracee_stop(&tracee, child, child, LONG_US));
+	ck_assert(tracee.stopped);
+}
+
+static void tear_down(void)
+{
+	int status;
+
+	ck_assert_int_eq(write(channel[1], "\7", 1), 1);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 7);
+	close(channel[0]);
+	close(channel[1]);
+}
+
+START_TEST(the_scheduling_policy_comes_back)
+{
+	int before = sched_getscheduler(0);
+
+	rmr_tracee_detach(&tracee);
+	ck_assert_int_ne(sched_getscheduler(0) & ~SCHED_RESET_ON_FORK, SCHED_FIFO);
+	struct rmr_error *err = rmr_tracee_stop(&tracee, child, child, LONG_US);
+	ck_assert_ptr_null(err);
+	ck_assert_int_eq(sched_getscheduler(0), before);
+	rmr_tracee_detach(&tracee);
+	ck_assert_int_eq(sched_getscheduler(0), SCHED_OTHER);
+	/* A thread that cannot be stopped leaves nothing either. */
+	err = rmr_tracee_stop(&tracee, getpid(), getpid(), LONG_US);
+	ck_assert_ptr_nonnull(err);
+	rmr_error_destroy(err);
+	ck_assert_int_eq(sched_getscheduler(0), SCHED_OTHER);
+}
+END_TEST
+
+/* The stop at the end of the interrupted call takes the interrupt with it. */
+START_TEST(a_tracee_in_a_call_is_stopped_again)
+{
+	struct rmr_error *err = NULL;
+
+	while (!err)
+		err = rmr_tracee_next_syscall(&tracee, SHORT_US);
+	ck_assert(rmr_error_catch(&err, RMR_E_TIMEOUT));
+	ck_assert(!tracee.stopped);
+	ck_assert_ptr_null(rmr_tracee_interrupt(&tracee, LONG_US));
+	ck_assert(tracee.stopped);
+	rmr_tracee_detach(&tracee);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("tracee");
+	TCase *tcase = tcase_create("child");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, the_scheduling_policy_comes_back);
+	tcase_add_test(tcase, a_tracee_in_a_call_is_stopped_again);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
