@@ -143,6 +143,7 @@ KINDS = {
     "signals_c": Kind("signals_c", HELPERS, busy=True, vary="state pending"),
     "threads500": Kind("threads", "500", busy=True),
     "deep": Kind("recursion", "8000", busy=True, vary="state"),
+    "stacks": Kind("stacks"),
     "gil_kept": Kind("gil_kept", HELPERS, vary="state"),
     "floats": Kind("floats", HELPERS, busy=True, vary="state"),
     "busy_c": Kind("busy_c", HELPERS, "50", busy=True, vary="state"),

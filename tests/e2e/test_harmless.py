@@ -95,6 +95,7 @@ class TimedCalls(support.LiveTest):
         def attach(target):
             for _ in range(ATTACHES):
                 self.good(support.remora("run", target, "-c", "pass"))
+                self.good(support.remora("stacks", target, "--native"))
         counted = self.counters(call, attach)
         self.assertEqual([counted[k] for k in ("eintr", "wrong", "short")], [0, 0, 0],
                          "%s: %s" % (call, counted))

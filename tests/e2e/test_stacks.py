@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""remora stacks: what it says is what the interpreter itself says, it needs no GIL, and it harms nothing."""
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import unittest
+
+import pythons
+import support
+
+RUNS = 200 if support.LONG else 20
+
+
+class Stacks(support.LiveTest):
+    def stacks(self, target, *options):
+        result = self.good(support.remora("stacks", target, "--format", "json", *options))
+        self.assertEqual(result.err, "", repr(result))
+        return json.loads(result.out)
+
+    def threads(self, target, *options):
+        """By the thread's name; every one was read whole."""
+        threads = self.stacks(target, *options)["threads"]
+        for thread in threads:
+            self.assertEqual(thread["read"], "whole", thread)
+        return {thread["name"]: thread for thread in threads}
+
+    def check_natives(self, thread):
+        """The C frames go up to the thread's start, and each frame of Python is run by one of them."""
+        natives = thread["native"]
+        self.assertTrue(natives, thread)
+        runs = [native["runs"] for native in natives if "runs" in native]
+        covered = [n for first, end in runs for n in range(first, end)]
+        self.assertEqual(covered, list(range(len(thread["frames"]))), natives)
+        for native in natives:
+            self.assertIsNotNone(native["file"], native)
+
+
+class Truth(Stacks):
+    """File, line and function of every frame of every thread, compared with sys._current_frames()."""
+
+    def compare(self, interpreter):
+        with support.Target(interpreter, "stacks") as target:
+            with support.unharmed(self, target):
+                plain = self.stacks(target)
+            with support.unharmed(self, target):
+                native = self.stacks(target, "--native")
+            target.signal(signal.SIGUSR2)
+            said = target.answer("FRAMES")
+            self.assertEqual(plain["python"], "%d.%d.%d" % interpreter.version)
+            self.assertEqual(plain["stops"], 0, "all of them wait")
+            self.assertEqual(native["stops"], len(said))
+            for stacks in plain, native:
+                self.assertEqual(len(stacks["threads"]), len(said))
+                for thread in stacks["threads"]:
+                    name, frames = said.pop(thread["ident"]) if stacks is native else said[thread["ident"]]
+                    self.assertEqual(thread["name"], name)
+                    got = [(f["file"], f["line"], f["function"]) for f in thread["frames"]]
+                    self.assertEqual(got, frames, name)
+                    self.assertEqual((thread["read"], thread["gil"]), ("whole", False))
+                    self.assertEqual(thread["interpreter"], 0)
+                    if interpreter.version >= (3, 11):
+                        self.assertTrue(all(f["qualname"].endswith(f["function"]) for f in thread["frames"]))
+            self.assertEqual(said, {})
+            tids = {str(t["tid"]) for t in plain["threads"]}
+            self.assertEqual(tids, set(target.tids()))
+            for thread in native["threads"]:
+                # Without names of the loop's parts it cannot be known which C frame runs what.
+                if interpreter.version < (3, 14):
+                    self.check_natives(thread)
+                self.assertGreater(len(thread["native"]), 5)
+            target.finish(self)
+
+
+for _interpreter in pythons.supported():
+    setattr(Truth, "test_%s" % _interpreter,
+            lambda self, interpreter=_interpreter: self.compare(interpreter))
+
+
+class Held(Stacks):
+    """Where code in the process could not answer."""
+
+    def test_gil_never_given_up(self):
+        for interpreter in pythons.supported():
+            with self.subTest(interpreter), support.Target(interpreter, "gil_forever") as target:
+                with support.unharmed(self, target):
+                    threads = self.threads(target)
+                main = threads["MainThread"] if "MainThread" in threads else threads[None]
+                self.assertEqual((main["doing"], main["gil"]), ("running", True))
+                self.assertRegex(main["frames"][-1]["file"], r"busy_c\.py$")
+                with support.unharmed(self, target):
+                    natives = self.stacks(target, "--native")["threads"][0]["native"]
+                self.assertIn("rmr_spin", [n["symbol"] for n in natives])
+
+    def test_deadlock(self):
+        target = self.start("stacks")
+        threads = self.threads(target)
+        lines = []
+        for name in "one", "other":
+            self.assertEqual((threads[name]["doing"], threads[name]["call"]), ("call", "futex"))
+            self.assertEqual(threads[name]["frames"][0]["function"], "deadlock")
+            lines.append(threads[name]["frames"][0]["line"])
+        self.assertEqual(lines[0], lines[1])
+        text = self.good(support.remora("stacks", target)).out
+        self.assertRegex(text, r"thread \d+ one waits in futex\n    \S+stacks\.py:\d+ deadlock\n")
+        self.assertIn("none was stopped", text)
+
+    def waiting_for_the_gil(self, target):
+        return [t for t in self.stacks(target)["threads"] if t["doing"] == "gil"]
+
+    def test_waiting_for_the_gil(self):
+        target = self.start("small_stacks")  # two busy threads
+        support.wait_for(lambda: self.waiting_for_the_gil(target), "a thread that waits for the GIL")
+
+    def test_stopped(self):
+        target = self.start("stacks")
+        said = self.threads(target)
+        os.kill(target.pid, signal.SIGSTOP)
+        support.wait_for(lambda: target.status()["State"][0] == "T", "stop")
+        for options in ((), ("--native",)):
+            threads = self.threads(target, *options)
+            for name, thread in threads.items():
+                self.assertEqual(thread["frames"], said[name]["frames"])
+                self.assertEqual((thread["state"], thread["doing"]), ("T", "stopped"))
+                if options:
+                    self.check_natives(thread)
+            for tid in target.tids():
+                status = target.status(tid=int(tid))
+                self.assertEqual((status["State"][0], status["TracerPid"].strip()), ("T", "0"))
+        os.kill(target.pid, signal.SIGCONT)
+        target.report()
+        self.assertEqual(self.threads(target)["one"]["frames"], said["one"]["frames"])
+        target.finish(self)
+
+    def test_traced(self):
+        with support.Target(pythons.main(), "sleep") as target:
+            tracer = subprocess.Popen([support.helper("tracer"), str(target.pid)], stdout=subprocess.PIPE)
+            self.addCleanup(tracer.stdout.close)
+            try:
+                self.assertEqual(tracer.stdout.readline(), b"READY\n")
+                threads = self.threads(target)
+                self.assertRegex(threads[list(threads)[0]]["frames"][-1]["file"], r"sleep\.py$")
+                self.refused(support.remora("stacks", target, "--native"), 3,
+                             "(?i)traced.*%d" % tracer.pid)
+            finally:
+                tracer.kill()
+                tracer.wait(20)
+
+    def test_hang_at_the_end(self):
+        code = ("import atexit, threading, time, sys\n"
+                "def hang():\n"
+                "    print('READY', flush=True)\n"
+                "    threading.Event().wait()\n"
+                "atexit.register(hang)\n")
+        process = subprocess.Popen(pythons.main().command + ["-c", code], stdout=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
+        try:
+            self.assertEqual(process.stdout.readline(), b"READY\n")
+            support.wait_for(lambda: support.read("/proc/%d/syscall" % process.pid).startswith("202 "), "futex")
+            threads = self.stacks(process.pid)["threads"]
+            self.assertEqual([f["function"] for f in threads[0]["frames"]], ["wait", "wait", "hang"])
+        finally:
+            process.kill()
+            process.wait(20)
+
+    def test_sub_interpreter(self):
+        module = "_interpreters" if pythons.main().version >= (3, 13) else "_xxsubinterpreters"
+        if pythons.main().version < (3, 8):
+            support.skip("needs a newer Python")
+        code = ("import %s as i\n"
+                "def main():\n"
+                "    i.run_string(i.create(), 'import time, sys\\n"
+                "def inner():\\n    print(\"READY\", flush=True)\\n    time.sleep(1000)\\ninner()')\n"
+                "main()\n" % module)
+        process = subprocess.Popen(pythons.main().command + ["-c", code], stdout=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
+        try:
+            self.assertEqual(process.stdout.readline(), b"READY\n")
+            support.wait_for(lambda: not support.read("/proc/%d/syscall" % process.pid).startswith("r"), "sleep")
+            threads = self.stacks(process.pid)["threads"]
+            found = {t["interpreter"]: [f["function"] for f in t["frames"]] for t in threads}
+            self.assertEqual(found, {0: ["main", "<module>"], 1: ["inner", "<module>"]})
+            self.assertEqual({t["tid"] for t in threads}, {process.pid})
+        finally:
+            process.kill()
+            process.wait(20)
+
+
+class Sizes(Stacks):
+    def test_deep_recursion(self):
+        for interpreter in pythons.supported():
+            with self.subTest(interpreter), support.Target(interpreter, "deep") as target:
+                with support.unharmed(self, target):
+                    threads = self.stacks(target)["threads"]
+                frames = max((t["frames"] for t in threads), key=len)
+                self.assertEqual([f["function"] for f in frames].count("descend"), 8001)
+
+    def test_deep_recursion_in_c(self):
+        for interpreter in {pythons.supported()[0], pythons.main()}:
+            with self.subTest(interpreter), support.Target(interpreter, "deep") as target:
+                with support.unharmed(self, target):
+                    threads = self.stacks(target, "--native")["threads"]
+                thread = max(threads, key=lambda t: len(t["frames"]))
+                self.assertEqual([f["function"] for f in thread["frames"]].count("descend"), 8001)
+                self.check_natives(thread)
+
+    def test_500_threads(self):
+        target = self.start("threads500")
+        for options in ((), ("--native",)):
+            with support.unharmed(self, target):
+                threads = self.stacks(target, *options)["threads"]
+            self.assertEqual(len(threads), 501)
+            self.assertEqual({t["read"] for t in threads}, {"whole"})
+            self.assertEqual(len({t["ident"] for t in threads}), 501)
+            self.assertTrue(all(t["frames"] and t["name"] for t in threads))
+
+    def test_a_few_lines_of_many(self):
+        target = self.start("deep")
+        result = self.good(support.remora("stacks", target, "--limit", "20"))
+        self.assertRegex(result.out, r"\n    \.\.\. \S+ more \(--limit 0 shows all\)\n")
+        self.assertLess(len(result.out.splitlines()), 40)
+        self.assertIn("_bootstrap", result.out)
+
+
+class Options(Stacks):
+    def test_one_thread(self):
+        target = self.start("stacks")
+        every = self.threads(target)
+        for what in "other", every["other"]["tid"]:
+            found = self.threads(target, "--thread", what)
+            self.assertEqual(list(found), ["other"])
+        self.refused(support.remora("stacks", target, "-t", "nobody"), 1, "no thread 'nobody'")
+        self.refused(support.remora("stacks", target, "-t", "1"), 1, "no thread 1")
+
+    def test_csv(self):
+        target = self.start("stacks")
+        result = self.good(support.remora("stacks", target, "--format", "csv", "--native"))
+        rows = list(csv.DictReader(io.StringIO(result.out)))
+        one = [r for r in rows if r["name"] == "one"]
+        self.assertEqual({r["kind"] for r in one}, {"python", "c"})
+        self.assertEqual(one[0]["function"], "deadlock")
+        self.assertEqual(one[0]["doing"], "futex")
+
+    def test_shell(self):
+        target = self.start("sleep")
+        result = self.good(support.remora("shell", target, "-c", "stacks; stacks --native"))
+        self.assertEqual(result.out.count("sleep.py:"), 2, repr(result))
+
+
+class Refusals(Stacks):
+    def test_no_process(self):
+        self.refused(support.remora("stacks", 2147483646), 3, "2147483646")
+
+    def test_no_python(self):
+        process = subprocess.Popen(["sleep", "600"])
+        try:
+            self.refused(support.remora("stacks", process.pid), 3, "(?i)python")
+        finally:
+            process.kill()
+            process.wait(20)
+
+    def test_other_pythons(self):
+        for kind, test in (("PyPy", lambda p: p.kind == "pypy"), ("GIL", lambda p: p.free_threaded),
+                           ("Python 2", lambda p: p.kind == "cpython" and p.version[0] == 2)):
+            interpreter = pythons.first(test)
+            if not interpreter:
+                continue
+            with self.subTest(kind):
+                process = subprocess.Popen(
+                    interpreter.command + ["-c", "import sys, time; sys.stdout.write('READY\\n'); "
+                                           "sys.stdout.flush(); time.sleep(600)"], stdout=subprocess.PIPE)
+                try:
+                    self.assertEqual(process.stdout.readline(), b"READY\n")
+                    self.refused(support.remora("stacks", process.pid), 3, kind)
+                finally:
+                    process.kill()
+                    process.wait(20)
+                    process.stdout.close()
+
+
+class InARow(Stacks):
+    """Again and again, alternately with and without C frames."""
+
+    def runs(self, kind):
+        target = self.start(kind)
+        kinds = set()
+        with support.unharmed(self, target):
+            for number in range(RUNS):
+                threads = self.stacks(target, *(("--native",) if number % 2 else ()))["threads"]
+                kinds |= {t["read"] for t in threads}
+                for thread in threads:
+                    for frame in thread["frames"]:
+                        self.assertNotIn("?", (frame["file"], frame["function"]), thread)
+                        self.assertTrue(frame["line"] is None or frame["line"] > 0, thread)
+        self.assertEqual(kinds, {"whole"})
+
+
+for _kind in ("sleep", "busy", "accept", "locked", "threads", "malloc9", "forks", "subprocesses", "signals",
+              "small_stacks", "dlopens", "setids", "floats", "busy_c", "calls", "calls_c", "vforks",
+              "signals_c"):
+    setattr(InARow, "test_" + _kind, lambda self, kind=_kind: self.runs(kind))
