@@ -144,6 +144,7 @@ KINDS = {
     "threads500": Kind("threads", "500", busy=True),
     "deep": Kind("recursion", "8000", busy=True, vary="state"),
     "stacks": Kind("stacks"),
+    "deep_python": Kind("recursion", "8000", "0", busy=True, vary="state"),
     "gil_kept": Kind("gil_kept", HELPERS, vary="state"),
     "floats": Kind("floats", HELPERS, busy=True, vary="state"),
     "busy_c": Kind("busy_c", HELPERS, "50", busy=True, vary="state"),

@@ -52,7 +52,8 @@ class Truth(Stacks):
             target.signal(signal.SIGUSR2)
             said = target.answer("FRAMES")
             self.assertEqual(plain["python"], "%d.%d.%d" % interpreter.version)
-            self.assertEqual(plain["stops"], 0, "all of them wait")
+            # The main thread may still be on its way back from its last answer.
+            self.assertLessEqual(plain["stops"], 1, "all of them wait")
             self.assertEqual(native["stops"], len(said))
             for stacks in plain, native:
                 self.assertEqual(len(stacks["threads"]), len(said))
@@ -193,7 +194,7 @@ class Held(Stacks):
 class Sizes(Stacks):
     def test_deep_recursion(self):
         for interpreter in pythons.supported():
-            with self.subTest(interpreter), support.Target(interpreter, "deep") as target:
+            with self.subTest(interpreter), support.Target(interpreter, "deep_python") as target:
                 with support.unharmed(self, target):
                     threads = self.stacks(target)["threads"]
                 frames = max((t["frames"] for t in threads), key=len)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""usage: recursion.py DEPTH - DEPTH nested Python calls, every tenth through a C function, and asleep
-at the bottom."""
+"""usage: recursion.py DEPTH [EVERY] - DEPTH nested Python calls, every tenth (0: none) through a C
+function, and asleep at the bottom."""
 import sys
 import threading
 import time
@@ -8,6 +8,7 @@ import time
 import kit
 
 depth = int(sys.argv[1])
+every = int(sys.argv[2]) if len(sys.argv) > 2 else 10
 sys.setrecursionlimit(depth * 3 + 1000)
 
 
@@ -17,7 +18,7 @@ def descend(level):
         while True:
             time.sleep(0.05)
             kit.tick()
-    if level % 10 == 0:
+    if every and level % every == 0:
         return list(map(descend, (level - 1,)))
     return descend(level - 1)
 
