@@ -2,6 +2,7 @@
 #include "attach/log.h"
 #include "cli/command.h"
 #include "cli/commands/help.h"
+#include "cli/lost.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -93,6 +94,7 @@ int main(int argc, char **argv)
 	set_locale();
 	// A reader that goes away is a write error like any other.
 	signal(SIGPIPE, SIG_IGN);
+	rmr_lost_init();
 	init_context(&context);
 	struct rmr_error *err = run(&context, argc, argv);
 	errno = 0;

@@ -237,17 +237,42 @@ void rmr_dump_settings_of(const struct rmr_call *call, struct rmr_dump_settings 
 		ret->values = RMR_VALUES_FULL;
 }
 
-/** A name that no file has yet: "remora-4711-20261120-132000.json", or with -2, -3, ... */
-static void choose_name(pid_t pid, char *name, size_t size)
+/** What --compress and the ending of the file's name ask for. @p path NULL: there is no name yet. */
+static struct rmr_error *choose_compression(
+	const struct rmr_call *call, const char *path, enum rmr_dump_compression *ret)
 {
+	static const char *const words[] = {
+		[RMR_DUMP_PLAIN] = "none", [RMR_DUMP_GZIP] = "gz", [RMR_DUMP_ZSTD] = "zst"};
+	const char *word = rmr_args_value(&call->args, "compress");
+	enum rmr_dump_compression ending =
+		path ? rmr_dump_sink_compression(path) : RMR_DUMP_PLAIN;
+
+	*ret = ending;
+	for (unsigned i = 0; word && i < sizeof(words) / sizeof(*words); i++) {
+		if (!strcmp(word, words[i]))
+			*ret = (enum rmr_dump_compression)i;
+	}
+	if (ending == RMR_DUMP_PLAIN || *ret == ending)
+		return NULL;
+	return rmr_error_create(RMR_E_USAGE, 0, "'--compress %s' does not go with the ending of %s",
+		word, path);
+}
+
+/** A name that no file has yet: "remora-4711-20261120-132000.json", or with -2, -3, ... */
+static void choose_name(
+	pid_t pid, enum rmr_dump_compression compression, char *name, size_t size)
+{
+	static const char *const endings[] = {
+		[RMR_DUMP_PLAIN] = "", [RMR_DUMP_GZIP] = ".gz", [RMR_DUMP_ZSTD] = ".zst"};
+	const char *ending = endings[compression];
 	time_t now = time(NULL);
 	char stamp[32];
 	struct tm tm;
 
 	strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
-	snprintf(name, size, "remora-%d-%s.json", (int)pid, stamp);
+	snprintf(name, size, "remora-%d-%s.json%s", (int)pid, stamp, ending);
 	for (unsigned n = 2; access(name, F_OK) == 0 && n < 1000; n++)
-		snprintf(name, size, "remora-%d-%s-%u.json", (int)pid, stamp, n);
+		snprintf(name, size, "remora-%d-%s-%u.json%s", (int)pid, stamp, n, ending);
 }
 
 struct rmr_error *rmr_command_dump(struct rmr_context *context, const struct rmr_call *call)
@@ -261,13 +286,14 @@ struct rmr_error *rmr_command_dump(struct rmr_context *context, const struct rmr
 	rmr_dump_settings_of(call, &settings);
 	if (format && !strcmp(format, "meliae"))
 		settings.format = RMR_DUMP_MELIAE;
+	struct rmr_error *err = choose_compression(call, path, &settings.compression);
+	if (err)
+		return err;
 	if (!path) {
-		choose_name(call->pid, name, sizeof(name));
+		choose_name(call->pid, settings.compression, name, sizeof(name));
 		path = name;
 	}
-	settings.compression = rmr_dump_sink_compression(path);
-	struct rmr_error *err =
-		rmr_output_open(path, rmr_args_count(&call->args, "force") > 0, &output);
+	err = rmr_output_open(path, rmr_args_count(&call->args, "force") > 0, &output);
 	if (err)
 		return err;
 	err = rmr_dump_to_fd(context, call->pid, &settings, output.fd);

@@ -43,6 +43,9 @@ static const struct rmr_option dump_options[] = {
 		.help = "where to, '-' is standard output"},
 	{.name = "force", .letter = 'f', .help = "overwrite FILE"},
 	{.name = "format", .value = "remora|meliae", .help = "the format of the dump"},
+	{.name = "compress",
+		.value = "zst|gz|none",
+		.help = "compress it (FILE's ending, .zst or .gz, says so too)"},
 	DUMP_OPTIONS,
 	{0},
 };

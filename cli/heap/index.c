@@ -4,6 +4,7 @@
 #include "attach/cleanup.h"
 #include "attach/log.h"
 #include "cli/heap/json.h"
+#include "cli/heap/mapped.h"
 #include "cli/heap/parallel.h"
 
 #include <errno.h>
@@ -33,8 +34,8 @@ static uint64_t hash_bytes(const void *data, size_t size)
 
 static uint64_t first_line_hash(const struct rmr_source *source)
 {
-	const char *start = rmr_source_line(source, 0);
-	const char *end = start ? memchr(start, '\n', source->size) : source->data;
+	bool readable = rmr_source_need_line(source, 0);
+	const char *end = readable ? memchr(source->data, '\n', source->size) : source->data;
 	size_t size = end ? (size_t)(end - source->data) : source->size;
 
 	return hash_bytes(source->data, size < 65536 ? size : 65536);
@@ -276,9 +277,11 @@ bool rmr_index_map(struct rmr_heap *heap, const char *path)
 	char *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (data == MAP_FAILED)
 		return false;
+	rmr_mapped_add(data, (size_t)status.st_size, path);
 	const char *strings = data + header.offsets[RMR_SECTION_STRINGS];
 	uint64_t bytes = header.bytes[RMR_SECTION_STRINGS];
 	if (bytes && strings[bytes - 1]) {
+		rmr_mapped_remove(data);
 		munmap(data, (size_t)status.st_size);
 		return false;
 	}
@@ -308,6 +311,7 @@ bool rmr_index_open(struct rmr_heap *heap)
 void rmr_index_release(struct rmr_heap *heap)
 {
 	if (heap->index) {
+		rmr_mapped_remove(heap->index);
 		munmap(heap->index, heap->index_size);
 	} else {
 		for (size_t i = 0; i < RMR_SECTIONS; i++)
@@ -335,7 +339,10 @@ void *rmr_index_load_block(const struct rmr_heap *heap, const char *suffix, size
 		memcmp(&header.counts, &heap->counts, sizeof(header.counts)))
 		return NULL;
 	void *data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, (off_t)start);
-	return data == MAP_FAILED ? NULL : data;
+	if (data == MAP_FAILED)
+		return NULL;
+	rmr_mapped_add(data, bytes, path);
+	return data;
 }
 
 static bool write_all(int fd, const char *data, size_t size, off_t offset)

@@ -309,7 +309,6 @@ static enum state unpack_frame(const struct rmr_packed *packed, struct unpacker 
 
 	*failure = RMR_E_INPUT;
 	if (!read_at(packed->fd, unpacker->input, packed_size, frame->packed, errnum)) {
-		*why = "the file is shorter than it was";
 		return BAD;
 	}
 	*why = unpack_bytes(unpacker, packed_size, text_size);
@@ -431,6 +430,10 @@ struct rmr_error *rmr_packed_error(struct rmr_packed *packed)
 			"set TMPDIR to a folder with more room");
 	if (errnum)
 		return rmr_error_create(RMR_E_OS, errnum, "cannot read %s", packed->name);
+	if (!why)
+		return rmr_error_hint(rmr_error_create(RMR_E_INPUT, 0,
+					      "cannot read %s any more: it was cut short", packed->name),
+			"a dump must stay as it is while remora reads it");
 	return rmr_error_create(RMR_E_INPUT, 0, "%s: the compressed data is corrupt: %s",
 		packed->name, why);
 }

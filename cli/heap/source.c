@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "cli/heap/json.h"
+#include "cli/heap/mapped.h"
 #include "cli/heap/packed.h"
 
 #include <errno.h>
@@ -235,8 +236,12 @@ static struct rmr_error *open_bytes(struct pump *pump, struct rmr_source *source
 		unpacker = pump_gzip;
 	else if (pump->have >= sizeof(zstd) && !memcmp(pump->input, zstd, sizeof(zstd)))
 		unpacker = pump_zstd;
-	if (unpacker == pump_plain && source->is_file)
-		return map_file(pump->in, pump->name, source);
+	if (unpacker == pump_plain && source->is_file) {
+		err = map_file(pump->in, pump->name, source);
+		if (!err)
+			rmr_mapped_add(source->data, source->size, pump->name);
+		return err;
+	}
 	if (unpacker != pump_plain && source->is_file)
 		err = rmr_packed_create(pump->in, source->file_size,
 			unpacker == pump_zstd ? RMR_PACKED_ZSTD : RMR_PACKED_GZIP, pump->name,
@@ -292,6 +297,8 @@ struct rmr_error *rmr_source_open(int fd, const char *name, const struct rmr_hea
 void rmr_source_close(struct rmr_source *source)
 {
 	if (source->data)
+		rmr_mapped_remove(source->data);
+	if (source->data)
 		munmap((void *)(uintptr_t)source->data, source->mapped);
 	source->data = NULL;
 	rmr_packed_destroy(source->packed);
@@ -315,7 +322,11 @@ struct rmr_error *rmr_source_error(const struct rmr_source *source)
 
 const char *rmr_source_line(const struct rmr_source *source, uint64_t offset)
 {
-	if (offset >= source->size || !rmr_source_need_line(source, offset))
+	if (offset >= source->size)
 		return NULL;
-	return source->data + offset;
+	if (rmr_source_need_line(source, offset))
+		return source->data + offset;
+	if (rmr_mapped_lost)
+		rmr_mapped_lost(rmr_source_error(source));
+	return NULL;
 }
