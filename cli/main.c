@@ -94,6 +94,8 @@ int main(int argc, char **argv)
 	set_locale();
 	// A reader that goes away is a write error like any other.
 	signal(SIGPIPE, SIG_IGN);
+	// As is a file that grows beyond what `ulimit -f` allows: EFBIG.
+	signal(SIGXFSZ, SIG_IGN);
 	rmr_lost_init();
 	init_context(&context);
 	struct rmr_error *err = run(&context, argc, argv);

@@ -10,6 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum {
+	MAX_NUMBER = 1000, // names that are tried
+};
+
 static struct rmr_error *exists(const char *path)
 {
 	return rmr_error_hint(rmr_error_create(RMR_E_INPUT, 0, "%s exists already", path),
@@ -67,7 +71,9 @@ struct rmr_error *rmr_output_open(const char *path, bool force, struct rmr_outpu
 	} else if (lstat(path, &st) == 0 && !force) {
 		return exists(path);
 	} else {
-		err = open_new(path, &output);
+		// A link to a file stays one: what it leads to is replaced.
+		_rmr_free_ char *real = realpath(path, NULL);
+		err = open_new(real ? real : path, &output);
 	}
 	if (err) {
 		rmr_output_abandon(&output);
@@ -75,6 +81,40 @@ struct rmr_error *rmr_output_open(const char *path, bool force, struct rmr_outpu
 	}
 	*ret = output;
 	return NULL;
+}
+
+static char *numbered(const struct rmr_output *output, unsigned number)
+{
+	char *name;
+	int length = number == 1
+		? asprintf(&name, "%s%s", output->stem, output->ending)
+		: asprintf(&name, "%s-%u%s", output->stem, number, output->ending);
+
+	return length < 0 ? NULL : name;
+}
+
+struct rmr_error *rmr_output_open_fresh(
+	const char *stem, const char *ending, struct rmr_output *ret)
+{
+	struct rmr_output output = {.fd = -1, .stem = stem, .ending = ending};
+	_rmr_free_ char *name = numbered(&output, 1);
+
+	if (!name)
+		return &rmr_enomem;
+	struct rmr_error *err = open_new(name, &output);
+	if (err)
+		rmr_output_abandon(&output);
+	else
+		*ret = output;
+	return err;
+}
+
+/** True for what may be replaced: a regular file or nothing. */
+static bool is_replaceable(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) != 0 || S_ISREG(st.st_mode);
 }
 
 static struct rmr_error *give_name(struct rmr_output *output)
@@ -102,6 +142,9 @@ static struct rmr_error *give_name(struct rmr_output *output)
 			return rmr_error_create(RMR_E_WRITE, errno, "cannot create %s",
 				output->temporary);
 	}
+	if (output->force && !is_replaceable(output->path))
+		return rmr_error_create(RMR_E_WRITE, 0,
+			"%s is no regular file any more: it is left alone", output->path);
 	if (renameat2(AT_FDCWD, output->temporary, AT_FDCWD, output->path,
 		    output->force ? 0 : RENAME_NOREPLACE) < 0) {
 		if (errno == EEXIST)
@@ -112,17 +155,44 @@ static struct rmr_error *give_name(struct rmr_output *output)
 	return NULL;
 }
 
+/** Tries names until one is free. */
+static struct rmr_error *give_fresh_name(struct rmr_output *output)
+{
+	struct rmr_error *err = NULL;
+
+	for (unsigned number = 1; number < MAX_NUMBER; number++) {
+		free(rmr_take(output->path));
+		output->path = numbered(output, number);
+		if (!output->path)
+			return &rmr_enomem;
+		rmr_error_destroy(err);
+		err = give_name(output);
+		if (!err || err->code != RMR_E_INPUT) // it is there already
+			break;
+	}
+	return err;
+}
+
+static struct rmr_error *commit_name(struct rmr_output *output)
+{
+	if (output->stem)
+		return give_fresh_name(output);
+	return output->path ? give_name(output) : NULL;
+}
+
 struct rmr_error *rmr_output_commit(struct rmr_output *output)
 {
-	struct rmr_error *err = output->path ? give_name(output) : NULL;
+	struct rmr_error *err = NULL;
 
-	// Some file systems tell of a full disk only now.
-	if (close(rmr_take_fd(output->fd)) < 0 && !err) {
+	// Some file systems tell of a full disk only when a descriptor is closed; the name comes after.
+	int copy = fcntl(output->fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0 || close(copy) < 0)
 		err = rmr_error_create(RMR_E_WRITE, errno, "cannot write the output");
-		if (output->path)
-			unlink(output->path);
-	}
-	rmr_output_abandon(output);
+	else
+		err = commit_name(output);
+	close(rmr_take_fd(output->fd));
+	if (err || !output->stem)
+		rmr_output_abandon(output);
 	return err;
 }
 

@@ -410,6 +410,7 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 		.kind = RMR_JOB_HEAP_DUMP,
 		.flags = dump->in_place ? RMR_JOB_IN_PLACE : 0,
 		.heap = {.values = dump->values,
+			.meliae = dump->meliae,
 			.version_hex = rmr_target_python(session->target)->hex},
 	};
 	const struct rmr_seccomp_limits *limits = &session->spawned.limits;

@@ -91,6 +91,7 @@ struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_
 
 struct rmr_session_dump {
 	enum rmr_values values;
+	bool meliae;   /**< rmr_heap_dump_request.meliae */
 	bool in_place; /**< no twin: the target stands still for the whole dump */
 };
 

@@ -127,6 +127,7 @@ static struct rmr_error *write_body(struct dumping *dumping, struct rmr_dump_sin
 {
 	struct rmr_session_dump request = {
 		.values = dumping->settings->values,
+		.meliae = dumping->settings->format == RMR_DUMP_MELIAE,
 		.in_place = dumping->settings->in_place,
 	};
 	struct rmr_ring ring = {0};
@@ -258,21 +259,20 @@ static struct rmr_error *choose_compression(
 		word, path);
 }
 
-/** A name that no file has yet: "remora-4711-20261120-132000.json", or with -2, -3, ... */
-static void choose_name(
-	pid_t pid, enum rmr_dump_compression compression, char *name, size_t size)
+/** Opens "remora-4711-20261120-132000.json"; @p name is to outlive it. */
+static struct rmr_error *open_default(pid_t pid, enum rmr_dump_compression compression, char *name,
+	size_t size, struct rmr_output *ret)
 {
-	static const char *const endings[] = {
-		[RMR_DUMP_PLAIN] = "", [RMR_DUMP_GZIP] = ".gz", [RMR_DUMP_ZSTD] = ".zst"};
-	const char *ending = endings[compression];
+	static const char *const endings[] = {[RMR_DUMP_PLAIN] = ".json",
+		[RMR_DUMP_GZIP] = ".json.gz",
+		[RMR_DUMP_ZSTD] = ".json.zst"};
 	time_t now = time(NULL);
 	char stamp[32];
 	struct tm tm;
 
 	strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
-	snprintf(name, size, "remora-%d-%s.json%s", (int)pid, stamp, ending);
-	for (unsigned n = 2; access(name, F_OK) == 0 && n < 1000; n++)
-		snprintf(name, size, "remora-%d-%s-%u.json%s", (int)pid, stamp, n, ending);
+	snprintf(name, size, "remora-%d-%s", (int)pid, stamp);
+	return rmr_output_open_fresh(name, endings[compression], ret);
 }
 
 struct rmr_error *rmr_command_dump(struct rmr_context *context, const struct rmr_call *call)
@@ -289,11 +289,10 @@ struct rmr_error *rmr_command_dump(struct rmr_context *context, const struct rmr
 	struct rmr_error *err = choose_compression(call, path, &settings.compression);
 	if (err)
 		return err;
-	if (!path) {
-		choose_name(call->pid, settings.compression, name, sizeof(name));
-		path = name;
-	}
-	err = rmr_output_open(path, rmr_args_count(&call->args, "force") > 0, &output);
+	if (path)
+		err = rmr_output_open(path, rmr_args_count(&call->args, "force") > 0, &output);
+	else
+		err = open_default(call->pid, settings.compression, name, sizeof(name), &output);
 	if (err)
 		return err;
 	err = rmr_dump_to_fd(context, call->pid, &settings, output.fd);
@@ -302,7 +301,9 @@ struct rmr_error *rmr_command_dump(struct rmr_context *context, const struct rmr
 		return err;
 	}
 	err = rmr_output_commit(&output);
-	if (!err && path == name)
-		fprintf(stderr, "remora: written to %s\n", name);
+	if (!err && !path) {
+		fprintf(stderr, "remora: written to %s\n", output.path);
+		rmr_output_abandon(&output);
+	}
 	return err;
 }

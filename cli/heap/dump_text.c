@@ -421,6 +421,40 @@ char *rmr_dump_text_string(char *p, const void *bytes, size_t size, unsigned enc
 	return p;
 }
 
+static char *put_meliae(char *p, uint32_t c)
+{
+	if (c >= 0x20 && c <= 0x7e) {
+		if (c == '"' || c == '\\' || c == '/')
+			*p++ = '\\';
+		*p++ = (char)c;
+		return p;
+	}
+	if (c < 0x10000)
+		return put_escape(p, c);
+	if (c > 0x10ffff)
+		return put_escape(p, 0xfffd);
+	p = put_escape(p, 0xd800 + ((c - 0x10000) >> 10));
+	return put_escape(p, 0xdc00 + ((c - 0x10000) & 0x3ff));
+}
+
+char *rmr_dump_text_meliae(char *p, const void *bytes, size_t size, unsigned encoding, size_t most)
+{
+	const unsigned char *from = bytes;
+	size_t step = encoding == RMR_TEXT_UCS2 ? 2 : encoding == RMR_TEXT_UCS4 ? 4 : 1;
+
+	for (size_t i = 0, count = 0; i + step <= size && count < most; count++) {
+		uint32_t c = 0;
+		if (encoding == RMR_TEXT_UTF8) {
+			c = next_utf8(from, size, &i);
+		} else {
+			memcpy(&c, from + i, step); // little endian, as the records are
+			i += step;
+		}
+		p = put_meliae(p, c);
+	}
+	return p;
+}
+
 char *rmr_dump_text_quoted(char *p, const char *text)
 {
 	if (!text)

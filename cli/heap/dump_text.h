@@ -87,6 +87,12 @@ enum { RMR_DUMP_TEXT_MAX_DIGITS = 1024 };
  */
 char *rmr_dump_text_string(char *p, const void *bytes, size_t size, unsigned encoding);
 
+/**
+ * The same as meliae's scanner has it (meliae 0.4.0, _scanner_core.c, _dump_unicode()): all but
+ * 0x20 to 0x7e as \\uXXXX, also in pairs, and a slash escaped. At most @p most characters.
+ */
+char *rmr_dump_text_meliae(char *p, const void *bytes, size_t size, unsigned encoding, size_t most);
+
 /** A NUL-terminated UTF-8 string with its quotes; NULL is null. Needs 6 bytes a byte and 3 more. */
 char *rmr_dump_text_quoted(char *p, const char *text);
 

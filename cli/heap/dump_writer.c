@@ -124,6 +124,37 @@ static char *put_value(char *p, const struct rmr_dump_text *text)
 	return p;
 }
 
+// As meliae has it, a text is never longer than 100 characters.
+static char *put_meliae_text(char *p, const struct rmr_dump_text *text)
+{
+	enum { MOST = 100 };
+
+	*p++ = '"';
+	p = rmr_dump_text_meliae(p, text->bytes, text->head.size, text->head.encoding, MOST);
+	*p++ = '"';
+	return p;
+}
+
+// meliae gives the values of str, bytes, bool, frames and ints that fit C's long, and of nothing else.
+static char *put_meliae_value(char *p, const struct rmr_dump_text *value)
+{
+	switch (value->head.encoding) {
+	case RMR_TEXT_NONE:
+	case RMR_TEXT_FLOAT:
+	case RMR_TEXT_DIGITS:
+	case RMR_TEXT_NEGATIVE_DIGITS:
+		return p;
+	case RMR_TEXT_FALSE:
+		return PUT(p, ", \"value\": \"False\"");
+	case RMR_TEXT_TRUE:
+		return PUT(p, ", \"value\": \"True\"");
+	}
+	p = PUT(p, ", \"value\": ");
+	if (value->head.encoding == RMR_TEXT_INT)
+		return put_value(p, value);
+	return put_meliae_text(p, value);
+}
+
 static char *put_addresses(char *p, const unsigned char *from, size_t count, bool *first,
 	const char *between)
 {
@@ -213,7 +244,7 @@ static struct rmr_error *read_type(struct writer *w, struct rmr_dump_cursor *c)
 	if (!text)
 		return &rmr_enomem;
 	char *p = w->meliae ? PUT(text, ", \"type\": ") : PUT(text, ",\"type\":");
-	p = rmr_dump_put_text(p, &name);
+	p = w->meliae ? put_meliae_text(p, &name) : rmr_dump_put_text(p, &name);
 	p = w->meliae ? PUT(p, ", \"size\": ") : PUT(p, ",\"size\":");
 	struct type_text *type = &w->types[id];
 	type->size_at = (uint32_t)(p - text);
@@ -402,18 +433,14 @@ static char *put_meliae(char *p, const struct object *o, const struct type_text 
 	p = rmr_dump_text_u64(p, o->size);
 	if (flags & RMR_OBJECT_NAME) {
 		p = PUT(p, ", \"name\": ");
-		p = rmr_dump_put_text(p, &o->name);
+		p = put_meliae_text(p, &o->name);
 	}
 	if (flags & RMR_OBJECT_LEN) {
 		p = PUT(p, ", \"len\": ");
 		p = rmr_dump_text_u64(p, o->len);
 	}
-	// meliae gives the values of str, bytes, int and its like; None and bool have names there.
-	if (flags & RMR_OBJECT_VALUE && o->value.head.encoding != RMR_TEXT_NONE &&
-		o->value.head.encoding != RMR_TEXT_FLOAT) {
-		p = PUT(p, ", \"value\": ");
-		p = put_value(p, &o->value);
-	}
+	if (flags & RMR_OBJECT_VALUE)
+		p = put_meliae_value(p, &o->value);
 	if ((flags & RMR_OBJECT_MORE) && (flags & RMR_OBJECT_VALUE) && o->value.head.more)
 		return p;
 	*first_ref = true;
@@ -479,12 +506,17 @@ static struct rmr_error *read_value_part(struct writer *w, struct rmr_dump_curso
 	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, RMR_DUMP_LINE_ROOM, &line);
 	if (err)
 		return err;
-	char *p = rmr_dump_text_string(line, text.bytes, text.head.size, text.head.encoding);
-	if (!more) {
+	char *p = line;
+	if (!w->meliae)
+		p = rmr_dump_text_string(p, text.bytes, text.head.size, text.head.encoding);
+	if (!more && w->meliae) {
+		p = PUT(p, ", \"refs\": []}\n"); // what it has of the value stands there already
+	} else if (!more) {
 		*p++ = '"';
-		if (!w->meliae)
-			p = put_tail(p, &w->tail);
-		p = w->meliae ? PUT(p, ", \"refs\": []}\n") : PUT(p, ",\"refs\":[]}\n");
+		p = put_tail(p, &w->tail);
+		p = PUT(p, ",\"refs\":[]}\n");
+	}
+	if (!more) {
 		w->value_is_open = false;
 		w->open = false;
 	}

@@ -227,10 +227,13 @@ static void container_facts(struct rmr_heap_dump *w, const struct rmr_type_info 
 
 	switch (info->kind) {
 	case RMR_KIND_BYTEARRAY:
+	case RMR_KIND_VAR:
+		if (w->request.meliae)
+			break;
+		// fall through
 	case RMR_KIND_LIST:
 	case RMR_KIND_TUPLE:
 	case RMR_KIND_DICT:
-	case RMR_KIND_VAR:
 		f->len = rmr_at(rt, object, LEN);
 		f->has_len = true;
 		break;
@@ -240,7 +243,7 @@ static void container_facts(struct rmr_heap_dump *w, const struct rmr_type_info 
 		break;
 	case RMR_KIND_RANGE:
 		length = rmr_at(rt, object, RANGE_LEN);
-		if (rmr_is_readable(w, length)) {
+		if (!w->request.meliae && rmr_is_readable(w, length)) {
 			struct facts number = {0};
 			int_value(w, length, &number);
 			f->len = number.small;
@@ -313,6 +316,29 @@ static void name_facts(struct rmr_heap_dump *w, const struct rmr_type_info *info
 		f->name = rmr_values_str(w, rmr_at(rt, object, DESCR_NAME));
 		break;
 	}
+}
+
+// meliae names modules, functions and types only; a frame has its function's name for a value.
+static void meliae_names(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
+	struct facts *f)
+{
+	enum { MODULE_DICT = 16 };
+
+	if (info->kind == RMR_KIND_MODULE) { // PyModule_GetName(): its __name__, as it is now
+		uint64_t dict = rmr_at(&w->rt, object, MODULE_DICT);
+		uint64_t name = dict && rmr_is_readable(w, dict)
+			? rmr_values_dict_get(w, dict, "__name__") : 0;
+		f->name = name ? rmr_values_str(w, name) : (struct rmr_span){0};
+	}
+	if (info->kind == RMR_KIND_FRAME && f->name.size) {
+		f->value = f->name;
+		f->has_value = true;
+	}
+	if (info->kind != RMR_KIND_MODULE && info->kind != RMR_KIND_FUNCTION &&
+		info->kind != RMR_KIND_TYPE)
+		f->name.size = 0;
+	f->module.size = 0;
+	f->file.size = 0;
 }
 
 static uint64_t refcount(struct rmr_heap_dump *w, uint64_t object, unsigned *flags)
@@ -681,6 +707,8 @@ void rmr_emit(struct rmr_heap_dump *w, uint64_t object, bool tracked)
 		f.flags |= RMR_OBJECT_UNTRACKED;
 	container_facts(w, info, object, &f);
 	name_facts(w, info, object, &f);
+	if (unlikely(w->request.meliae))
+		meliae_names(w, info, object, &f);
 	uint64_t count;
 	const uint64_t *elements =
 		info->kind == RMR_KIND_NDARRAY ? array_elements(w, object, &count) : NULL;

@@ -32,7 +32,8 @@ struct rmr_heap_dump_request {
 	uint64_t own_thread;     /**< address of the agent's PyThreadState: not dumped */
 	uint64_t own_start;      /**< [own_start, own_end): the agent's image and stacks */
 	uint64_t own_end;
-	uint64_t reserved[4];
+	uint64_t meliae;         /**< 1: names, lengths and values as meliae's scanner has them */
+	uint64_t reserved[3];
 };
 
 /** The walker's state; opaque bytes in the caller's storage (static in the agent's image). */

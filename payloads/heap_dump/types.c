@@ -58,6 +58,8 @@ uint64_t rmr_types_dict(struct rmr_heap_dump *w, uint64_t type)
 
 struct rmr_span rmr_types_name(struct rmr_heap_dump *w, uint64_t type)
 {
+	if (w->request.meliae) // the C name, with its module where it has one
+		return rmr_values_c_string(w, rmr_at(&w->rt, type, RMR_TYPE_NAME));
 	if (rmr_at(&w->rt, type, RMR_TYPE_FLAGS) & RMR_TPFLAG_HEAPTYPE) {
 		uint64_t name = rmr_at(&w->rt, type, w->rt.layout->ht_name);
 		struct rmr_span span = rmr_values_str(w, name);

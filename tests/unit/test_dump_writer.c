@@ -52,7 +52,7 @@ static void start(void)
 	used = 1;
 }
 
-static void add_text(unsigned encoding, unsigned style, bool more, const char *bytes, size_t size)
+static void add_text(unsigned encoding, unsigned style, bool more, const void *bytes, size_t size)
 {
 	struct rmr_text head = {.size = (uint32_t)size, .encoding = (uint8_t)encoding,
 		.style = (uint8_t)style, .more = more};
@@ -219,9 +219,15 @@ START_TEST(test_parts)
 }
 END_TEST
 
+/* Each line as meliae's scanner writes it (_scanner_core.c, _dump_object_to_ref_info()). */
 START_TEST(test_meliae)
 {
 	put_type(0, 1000, "list");
+	put_type(1, 1001, "str");
+	put_type(2, 1002, "bool");
+	put_type(3, 1003, "int");
+	put_type(4, 1004, "a/b\"\x7f");
+	put_type(5, 1005, "float");
 	object(16, 0, 0, 100, 1);
 	word(3);
 	word(1);
@@ -229,9 +235,73 @@ START_TEST(test_meliae)
 	word(2);
 	word(3);
 	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_LEN | RMR_OBJECT_COUNTS);
-	put_end(1);
-	expect_lines(RMR_DUMP_MELIAE, "{\"address\": 16, \"type\": \"list\", \"size\": 100, "
-				      "\"len\": 3, \"refs\": [1, 2, 3]}\n");
+	object(32, 1, 0, 60, 1);
+	word(9);
+	add_text(RMR_TEXT_LATIN1, 0, false, "\n\"\\/~\x7f\xe9 a", 9);
+	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_LEN | RMR_OBJECT_VALUE);
+	object(48, 1, 0, 60, 1);
+	add_text(RMR_TEXT_UCS4, 0, false, "\x00\xf6\x01\x00\xac\x20\x00\x00\x00\xd8\x00\x00", 12);
+	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_VALUE);
+	for (unsigned truth = 0; truth < 2; truth++) {
+		object(64 + truth * 16, 2, 0, 28, 1);
+		add_text(truth ? RMR_TEXT_TRUE : RMR_TEXT_FALSE, 0, false, "", 0);
+		finish(RMR_REC_OBJECT, 0, RMR_OBJECT_VALUE);
+	}
+	int64_t number = -5;
+	object(96, 3, 0, 28, 1);
+	add_text(RMR_TEXT_INT, 0, false, &number, 8);
+	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_VALUE);
+	object(112, 3, 0, 28, 1);
+	add_text(RMR_TEXT_DIGITS, 0, false, "\1\0\0\0\1\0\0\0\1\0\0\0", 12);
+	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_VALUE);
+	double real = 1.5;
+	object(128, 5, 0, 24, 1);
+	add_text(RMR_TEXT_FLOAT, 0, false, &real, 8);
+	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_VALUE);
+	object(144, 4, 0, 72, 1);
+	add_text(RMR_TEXT_UTF8, 0, false, "na/me", 5);
+	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_NAME);
+	put_end(9);
+	expect_lines(RMR_DUMP_MELIAE,
+		"{\"address\": 16, \"type\": \"list\", \"size\": 100, \"len\": 3, \"refs\": [1, 2, 3]}\n"
+		"{\"address\": 32, \"type\": \"str\", \"size\": 60, \"len\": 9, "
+		"\"value\": \"\\u000a\\\"\\\\\\/~\\u007f\\u00e9 a\", \"refs\": []}\n"
+		"{\"address\": 48, \"type\": \"str\", \"size\": 60, "
+		"\"value\": \"\\ud83d\\ude00\\u20ac\\ud800\", \"refs\": []}\n"
+		"{\"address\": 64, \"type\": \"bool\", \"size\": 28, \"value\": \"False\", \"refs\": []}\n"
+		"{\"address\": 80, \"type\": \"bool\", \"size\": 28, \"value\": \"True\", \"refs\": []}\n"
+		"{\"address\": 96, \"type\": \"int\", \"size\": 28, \"value\": -5, \"refs\": []}\n"
+		"{\"address\": 112, \"type\": \"int\", \"size\": 28, \"refs\": []}\n"
+		"{\"address\": 128, \"type\": \"float\", \"size\": 24, \"refs\": []}\n"
+		"{\"address\": 144, \"type\": \"a\\/b\\\"\\u007f\", \"size\": 72, \"name\": \"na\\/me\", "
+		"\"refs\": []}\n");
+}
+END_TEST
+
+/* Texts end after 100 characters, however the value comes. */
+START_TEST(test_meliae_long)
+{
+	char letters[200], want[300];
+
+	memset(letters, 'x', sizeof(letters));
+	put_type(0, 1000, "str");
+	object(16, 0, 0, 100, 1);
+	add_text(RMR_TEXT_LATIN1, 0, false, letters, sizeof(letters));
+	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_VALUE);
+	object(32, 0, 0, 100, 1);
+	add_text(RMR_TEXT_LATIN1, 0, true, letters, sizeof(letters));
+	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_VALUE | RMR_OBJECT_MORE);
+	start();
+	add_text(RMR_TEXT_LATIN1, 0, false, letters, sizeof(letters));
+	finish(RMR_REC_PART, RMR_PART_VALUE, 0);
+	put_end(2);
+	snprintf(want, sizeof(want), "{\"address\": 16, \"type\": \"str\", \"size\": 100, "
+				     "\"value\": \"%.100s\", \"refs\": []}\n", letters);
+	char *both = NULL;
+	ck_assert_int_gt(asprintf(&both, "%s%s", want, want), 0);
+	memcpy(both + strlen(want) + 12, "32", 2);
+	expect_lines(RMR_DUMP_MELIAE, both);
+	free(both);
 }
 END_TEST
 
@@ -499,6 +569,7 @@ int main(void)
 	tcase_add_test(tests, test_all_fields);
 	tcase_add_test(tests, test_parts);
 	tcase_add_test(tests, test_meliae);
+	tcase_add_test(tests, test_meliae_long);
 	tcase_add_test(tests, test_roots);
 	tcase_add_test(tests, test_header);
 	tcase_add_loop_test(tests, test_bad_records, 0, 13);
