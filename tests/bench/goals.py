@@ -59,9 +59,9 @@ class Goals:
         values = lambda key: [value for section in self.sections.values()
                               if section.key.startswith("attach-") for value in section.rows[0].values(key)]
         stops, walls = values("stop_ms"), values("wall")
-        last = sizes[-1]
-        self.add("run PID -c pass, %s" % last, self.value("live-" + last, "remora run -c pass", "wall", 1e3), 15,
-                 "ms", rivals(self.near("live-" + last, "peers-" + last), "remora run -c pass"))
+        for last in sizes[-1:]:
+            self.add("run PID -c pass, %s" % last, self.value("live-" + last, "remora run -c pass", "wall", 1e3),
+                     15, "ms", rivals(self.near("live-" + last, "peers-" + last), "remora run -c pass"))
         if stops:
             middle, high, _ = spread(stops)
             self.add("stop of a thread, median of %d attaches" % len(stops), middle, 0.5, "ms")
@@ -117,8 +117,7 @@ def find(sections):
     """All goals that this run says something of."""
     goals = Goals(sections)
     sizes = [s.key.partition("-")[2] for s in sections if s.key.startswith("live-")]
-    if sizes:
-        goals.attach(sizes)
+    goals.attach(sizes)
     for size in sizes:
         share = {"10M": 1.0, "1M": 0.12, "100k": 0.02}.get(size)
         if share:
