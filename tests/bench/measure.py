@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -61,7 +62,13 @@ def start(row, command, log):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("REMORA_")}
     environment.update(REMORA_DEBUG="1", LC_ALL="C.UTF-8", HISTFILE="/dev/null")
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log, env=environment,
-                            stdout=subprocess.DEVNULL if row.null else log)
+                            stdout=subprocess.DEVNULL if row.null else log, start_new_session=True)
+
+
+def kill(process):
+    """With all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait(process, seconds):
@@ -69,7 +76,7 @@ def wait(process, seconds):
     ended = os.pidfd_open(process.pid)
     try:
         if not select.select([ended], [], [], seconds)[0]:
-            process.kill()
+            kill(process)
         _, status, usage = os.wait4(process.pid, 0)
     finally:
         os.close(ended)
@@ -169,7 +176,7 @@ def watch(row, target=None):
                 process.returncode = os.waitstatus_to_exitcode(status)
                 break
             if time.monotonic() > end:
-                process.kill()
+                kill(process)
             time.sleep(0.001)
     return peaks if process.returncode == 0 else {}
 
