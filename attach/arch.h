@@ -23,6 +23,8 @@ enum {
 	RMR_ARCH_XSTATE_MAX = 16384, /**< bytes; AMX makes it 11 kB */
 	RMR_ARCH_FRAME_MAX = RMR_ARCH_XSTATE_MAX + 1024,
 	RMR_ARCH_STUB_MAX = 64,
+	RMR_ARCH_THREAD_SELF = 16, /**< where the thread pointer points holds itself: glibc
+					sysdeps/x86_64/nptl/tls.h, tcbhead_t.self */
 };
 
 /** The general registers, as NT_PRSTATUS gives them. */
@@ -41,6 +43,9 @@ enum rmr_restart {
 
 rmr_addr_t rmr_arch_pc(const struct rmr_regs *regs);
 rmr_addr_t rmr_arch_sp(const struct rmr_regs *regs);
+
+/** Where the C library's record of the thread is: 0 if it has none. */
+rmr_addr_t rmr_arch_thread_pointer(const struct rmr_regs *regs);
 
 /** The system call that the thread is in, or -1. */
 long rmr_arch_syscall(const struct rmr_regs *regs);

@@ -37,6 +37,11 @@ rmr_addr_t rmr_arch_sp(const struct rmr_regs *regs)
 	return regs->raw.rsp;
 }
 
+rmr_addr_t rmr_arch_thread_pointer(const struct rmr_regs *regs)
+{
+	return regs->raw.fs_base;
+}
+
 long rmr_arch_syscall(const struct rmr_regs *regs)
 {
 	long number = (long)regs->raw.orig_rax;

@@ -7,11 +7,11 @@
 #include "attach/points.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 enum {
@@ -24,6 +24,7 @@ enum {
 	FOLLOW_US = 20000,
 	FOLLOW_BLOCK_US = 1000000,
 	CALL_STACK = 12 * 1024, /* what pthread_create may use, below the frame */
+	STACK_GAP = 1 << 20,	/* a stack does not grow nearer to another mapping: mm/mmap.c */
 	NEAR = 8 * 1024,
 	LOW_START = 1 << 20, /* well above vm.mmap_min_addr */
 	LOW_END = 4 << 20,
@@ -107,16 +108,28 @@ static struct rmr_error *unsafe(const struct borrow *b, const char *reason)
 	return rmr_error_create(RMR_E_UNSAFE, 0, "thread %d is %s", (int)b->pause.tracee.tid, reason);
 }
 
-/* Room for the frame and for pthread_create, in the mapping of the stack pointer. */
-static bool has_stack(const struct rmr_maps *maps, const struct rmr_frame *frame, rmr_addr_t sp)
+/* Down to where the stack @p map reaches, or would grow when the thread touches it. */
+static rmr_addr_t stack_bottom(
+	const struct borrow *b, const struct rmr_maps *maps, const struct rmr_map *map)
 {
-	const struct rmr_map *map = rmr_maps_find(maps, sp);
+	struct rlimit limit;
+	rmr_addr_t bottom = map > maps->maps ? map[-1].end + STACK_GAP : 0;
 
-	if (!map || !(map->flags & RMR_MAP_WRITE))
-		return false;
-	/* The main thread's stack grows when the thread touches it, but not for our write. */
-	rmr_addr_t need = strcmp(map->path, "[stack]") == 0 ? 0 : CALL_STACK;
-	return frame->address >= map->start && frame->address - map->start >= need;
+	if (strcmp(map->path, "[stack]") != 0 ||
+		prlimit(b->target->pid, RLIMIT_STACK, NULL, &limit) < 0)
+		return map->start;
+	if (limit.rlim_cur < map->end && map->end - limit.rlim_cur > bottom)
+		bottom = map->end - limit.rlim_cur;
+	return bottom < map->start ? bottom : map->start;
+}
+
+/* Room for the frame, where our write does not make the stack grow, and for pthread_create. */
+static bool has_stack(const struct borrow *b, const struct rmr_maps *maps)
+{
+	const struct rmr_map *map = rmr_maps_find(maps, rmr_arch_sp(&b->pause.regs));
+
+	return map && (map->flags & RMR_MAP_WRITE) && b->frame.address >= map->start &&
+	       b->frame.address - stack_bottom(b, maps, map) >= CALL_STACK;
 }
 
 /* A thread without the GIL of 3.6 is safe only where it does not touch the thread state. */
@@ -215,7 +228,7 @@ static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *
 		    &b->frame, &resumed, b->mask, b->xstate, b->xstate_size, b->code->restorer))
 		return rmr_error_create(RMR_E_UNSUPPORTED, 0,
 			"this processor's vector state has an unknown size (%zu)", b->xstate_size);
-	if (!has_stack(maps, &b->frame, rmr_arch_sp(&b->pause.regs)))
+	if (!has_stack(b, maps))
 		return unsafe(b, "short of stack");
 	b->changed = true;
 	err = write_stack(b, b->frame.address, b->frame.bytes, b->frame.size);
@@ -376,7 +389,6 @@ static struct rmr_error *run_job(
 			return_exactly(b);
 		return err;
 	}
-	rmr_log("thread %d: region at 0x%" PRIx64, (int)b->pause.tracee.tid, region);
 	rmr_arch_call(&regs, b->code->munmap, b->frame.address, region, b->job->region_size);
 	err = rmr_tracee_set_regs(&b->pause.tracee, &regs);
 	rmr_points_pass(7);
@@ -406,6 +418,23 @@ static struct rmr_error *run_job(
 	return NULL;
 }
 
+/*
+ * A thread that the C library has not made cannot run its functions: an emulator's, whose registers
+ * are not the program's (valgrind maps the program's files as they are), or a bare clone's.
+ */
+static struct rmr_error *check_libc_thread(const struct borrow *b)
+{
+	rmr_addr_t pointer = rmr_arch_thread_pointer(&b->pause.regs), self;
+
+	if (pointer && rmr_target_read_some(b->target, pointer + RMR_ARCH_THREAD_SELF, &self,
+			       sizeof(self)) == sizeof(self) && self == pointer)
+		return NULL;
+	if (b->pause.tracee.tid != b->target->pid)
+		return unsafe(b, "not one of the C library's");
+	return rmr_error_create(RMR_E_UNSUPPORTED, 0, "process %d runs in an emulator, such as valgrind",
+		(int)b->target->pid);
+}
+
 static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps *maps,
 	struct rmr_unwind *unwind, struct rmr_borrow_result *ret)
 {
@@ -415,6 +444,8 @@ static struct rmr_error *borrow_stopped(struct borrow *b, const struct rmr_maps 
 	if (b->pause.signalled)
 		return unsafe(b, "about to handle a signal");
 	struct rmr_error *err = rmr_pause_check_seccomp(&b->pause, old_libc, &ret->limits);
+	if (!err)
+		err = check_libc_thread(b);
 	if (!err)
 		err = check_safe(b, unwind);
 	if (err)

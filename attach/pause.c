@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "attach/pause.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 bool rmr_pause_is_spurious(const struct rmr_pause *pause)
 {
 	struct rmr_status status;
@@ -12,12 +15,21 @@ bool rmr_pause_is_spurious(const struct rmr_pause *pause)
 
 /*
  * The target's memory was opened before this stop, and its descriptor stays with that memory: after
- * an exec it reads nothing, while registers would be those of a program that nothing is known of.
+ * an exec it reads nothing, while registers would be those of a program that nothing is known of. And
+ * the thread was listed before it was seized: only now its number cannot be given to another's.
  */
-static struct rmr_error *check_image(const struct rmr_target *target)
+static struct rmr_error *check_thread(const struct rmr_target *target, pid_t tid)
 {
+	char path[RMR_PROCFS_PATH];
 	unsigned char byte;
+	struct rmr_error *err = rmr_target_check(target);
 
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)target->pid, (int)tid);
+	if (access(path, F_OK) < 0)
+		return rmr_error_create(RMR_E_GONE, 0, "thread %d is not one of process %d any more",
+			(int)tid, (int)target->pid);
 	if (rmr_target_read_some(target, target->interpreter->start, &byte, sizeof(byte)) ==
 		sizeof(byte))
 		return NULL;
@@ -27,7 +39,7 @@ static struct rmr_error *check_image(const struct rmr_target *target)
 
 static struct rmr_error *mend(struct rmr_pause *pause)
 {
-	struct rmr_error *err = check_image(pause->target);
+	struct rmr_error *err = check_thread(pause->target, pause->tracee.tid);
 
 	if (!err)
 		err = rmr_tracee_get_regs(&pause->tracee, &pause->regs);

@@ -8,6 +8,7 @@
 #include "attach/tracer.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ struct search {
 	struct rmr_unwind *unwind;
 	struct candidate candidates[LOOK_AT];
 	size_t count;
-	pid_t stuck[MAX_STUCK];
+	struct rmr_tracee stuck[MAX_STUCK]; /* still seized: they stop when they can */
 	size_t stuck_count;
 	sigset_t outside; /* the signal mask while nothing is stopped */
 	struct rmr_spawn_result result;
@@ -97,10 +98,19 @@ static int compare_rank(const void *a, const void *b)
 static bool is_stuck(const struct search *search, pid_t tid)
 {
 	for (size_t i = 0; i < search->stuck_count; i++) {
-		if (search->stuck[i] == tid)
+		if (search->stuck[i].tid == tid)
 			return true;
 	}
 	return false;
+}
+
+/* Those that have stopped meanwhile go on, and are candidates again. */
+static void let_go(struct search *search)
+{
+	for (size_t i = search->stuck_count; i-- > 0;) {
+		if (rmr_tracee_let_go(&search->stuck[i]))
+			search->stuck[i] = search->stuck[--search->stuck_count];
+	}
 }
 
 /* Fills in the candidates, best first. Of very many threads, others are looked at each round. */
@@ -170,9 +180,11 @@ static bool try_thread(struct search *search, const struct candidate *candidate)
 	rmr_log("%s", err->message);
 	switch (err->code) {
 	case RMR_E_TIMEOUT:
+		search->stuck[search->stuck_count++].tid = candidate->tid;
 		if (search->stuck_count < MAX_STUCK)
-			search->stuck[search->stuck_count++] = candidate->tid;
-		break;
+			break;
+		search->err = err;
+		return true;
 	case RMR_E_UNSAFE:
 	case RMR_E_STATE:
 	case RMR_E_GONE:
@@ -253,6 +265,7 @@ static struct rmr_error *search_threads(struct search *search)
 		if (err)
 			return err;
 		for (size_t i = 0; i < search->count; i++) {
+			let_go(search);
 			if (is_hopeless(search, &search->candidates[i], round % 4 != 3))
 				continue;
 			if (try_thread(search, &search->candidates[i]))
@@ -266,7 +279,9 @@ static struct rmr_error *search_threads(struct search *search)
 			return give_up(search);
 		if (rmr_tracer_admit_signals(&search->outside))
 			return interrupted(search);
+		let_go(search);
 		pause_randomly(round);
+		let_go(search);
 	}
 }
 
@@ -302,8 +317,9 @@ static struct rmr_error *borrow_any(struct rmr_target *target, const struct rmr_
 	rmr_maps_deinit(&search->maps);
 	if (err)
 		return err;
-	rmr_log("thread %d borrowed at try %u, held for %.3f ms", (int)search->result.victim,
-		search->result.tries, (double)search->result.stop_ns / 1e6);
+	rmr_log("thread %d borrowed at try %u, held for %.3f ms; region at 0x%" PRIx64,
+		(int)search->result.victim, search->result.tries,
+		(double)search->result.stop_ns / 1e6, search->result.region);
 	*ret = search->result;
 	return NULL;
 }

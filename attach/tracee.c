@@ -56,6 +56,13 @@ static void go_back(struct rmr_tracee *tracee)
 	tracee->policy = -1;
 }
 
+static enum stop_kind kind_of(int status)
+{
+	if (status >> 16 == PTRACE_EVENT_STOP)
+		return WSTOPSIG(status) == SIGTRAP ? STOP_EVENT : STOP_GROUP;
+	return WSTOPSIG(status) == SYSCALL_STOP ? STOP_SYSCALL : STOP_SIGNAL;
+}
+
 /* RMR_E_TIMEOUT, RMR_E_GONE, or the next stop; *signal is the signal of a STOP_SIGNAL. */
 static struct rmr_error *wait_stop(
 	struct rmr_tracee *tracee, uint64_t deadline, enum stop_kind *kind, int *signal)
@@ -87,12 +94,7 @@ static struct rmr_error *wait_stop(
 	}
 	tracee->stopped = true;
 	*signal = WSTOPSIG(status);
-	if (status >> 16 == PTRACE_EVENT_STOP)
-		*kind = *signal == SIGTRAP ? STOP_EVENT : STOP_GROUP;
-	else if (*signal == SYSCALL_STOP)
-		*kind = STOP_SYSCALL;
-	else
-		*kind = STOP_SIGNAL;
+	*kind = kind_of(status);
 	return NULL;
 }
 
@@ -182,6 +184,23 @@ void rmr_tracee_detach(struct rmr_tracee *tracee)
 		rmr_log("thread %d: detach: %s", (int)tracee->tid, strerror(errno));
 	tracee->stopped = false;
 	go_back(tracee);
+}
+
+bool rmr_tracee_let_go(struct rmr_tracee *tracee)
+{
+	int status;
+	pid_t pid;
+
+	do
+		pid = waitpid(tracee->tid, &status, __WALL | WNOHANG);
+	while (pid < 0 && errno == EINTR);
+	if (pid == 0)
+		return false;
+	if (pid == tracee->tid && WIFSTOPPED(status)) {
+		int signal = kind_of(status) == STOP_SIGNAL ? WSTOPSIG(status) : 0;
+		ptrace(PTRACE_DETACH, tracee->tid, NULL, (void *)(long)signal);
+	}
+	return true;
 }
 
 struct rmr_error *rmr_tracee_get_regs(struct rmr_tracee *tracee, struct rmr_regs *ret)

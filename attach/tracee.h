@@ -23,9 +23,9 @@ struct rmr_tracee {
 /**
  * Seizes and stops @p tid, and waits for it at most @p timeout_us. Signals that come up meanwhile
  * are passed on. Expected errors: RMR_E_GONE (the thread ended), RMR_E_STATE (it is stopped by job
- * control; it stays so, detached), RMR_E_TIMEOUT (it sleeps uninterruptibly; it stays seized until
- * the calling thread ends). Refusals are diagnosed: RMR_E_PERMISSION, RMR_E_TRACED. Until the detach
- * the calling thread has real-time scheduling, where that is allowed.
+ * control; it stays so, detached), RMR_E_TIMEOUT (it sleeps uninterruptibly; it stays seized, and
+ * stops later: rmr_tracee_let_go()). Refusals are diagnosed: RMR_E_PERMISSION, RMR_E_TRACED. Until the
+ * detach the calling thread has real-time scheduling, where that is allowed.
  */
 struct rmr_error *rmr_tracee_stop(struct rmr_tracee *tracee, pid_t pid, pid_t tid,
 				  unsigned timeout_us) RMR_MUST_CHECK;
@@ -37,6 +37,12 @@ struct rmr_error *rmr_tracee_stop_any(struct rmr_tracee *tracee, pid_t pid, pid_
 
 /** Lets the tracee go on from its stop, if it is stopped. Every successful rmr_tracee_stop() ends so. */
 void rmr_tracee_detach(struct rmr_tracee *tracee);
+
+/**
+ * For one that did not stop in time: lets it go if it has stopped by now, for nobody else would before
+ * the calling thread ends. True if it is not traced any more.
+ */
+bool rmr_tracee_let_go(struct rmr_tracee *tracee);
 
 struct rmr_error *rmr_tracee_get_regs(struct rmr_tracee *tracee, struct rmr_regs *ret) RMR_MUST_CHECK;
 struct rmr_error *rmr_tracee_set_regs(struct rmr_tracee *tracee, const struct rmr_regs *regs)
@@ -54,7 +60,7 @@ struct rmr_error *rmr_tracee_set_mask(struct rmr_tracee *tracee, uint64_t mask) 
 
 /**
  * Runs the stopped tracee to its next system call stop (entry or exit), passing signals on.
- * RMR_E_TIMEOUT: it runs on, traced. RMR_E_GONE: it ended.
+ * RMR_E_TIMEOUT: it runs on, traced (rmr_tracee_let_go()). RMR_E_GONE: it ended.
  */
 struct rmr_error *rmr_tracee_next_syscall(struct rmr_tracee *tracee, unsigned timeout_us)
 	RMR_MUST_CHECK;

@@ -5,15 +5,14 @@
 
 struct rmr_error *rmr_tracer_run(void *(*function)(void *), void *arg, sigset_t *outside)
 {
-	/* SIGCHLD tells of stops; the others end or stop remora, or run its handlers. */
-	static const int held[] = {
-		SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE, SIGALRM};
+	/* SIGCHLD tells of stops; nothing but a fault of remora's own is to end or stop it. */
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
 	pthread_t thread;
 	sigset_t set;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++)
-		sigaddset(&set, held[i]);
+	sigfillset(&set);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&set, faults[i]);
 	pthread_sigmask(SIG_BLOCK, &set, outside);
 	int errnum = pthread_create(&thread, NULL, function, arg);
 	if (!errnum)

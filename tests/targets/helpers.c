@@ -4,16 +4,20 @@
  * runs under the C library of every interpreter that the tests fetch; starts no thread itself.
  */
 #define _GNU_SOURCE
+#include <alloca.h>
+#include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
@@ -32,6 +36,8 @@ long rmr_hammer_malloc(long milliseconds);
 long rmr_registers_check(long milliseconds);
 void rmr_timed_calls(const char *name, volatile long *counters);
 void rmr_timed_round(volatile long *counters);
+void rmr_wait_deep(unsigned long left);
+void rmr_wait_as_stranger(void);
 
 static int64_t now_us(void)
 {
@@ -498,4 +504,49 @@ void rmr_timed_round(volatile long *counters)
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		make_call(&calls[i], counters);
 	semctl(sem_id, 0, IPC_RMID);
+}
+
+/** Makes the stack that far down be there. */
+static __attribute__((noinline)) char touch(size_t size)
+{
+	volatile char *room = alloca(size);
+
+	room[0] = 1;
+	return room[size - 1];
+}
+
+/** Waits for ever, on the main thread, with about @p left bytes between it and its stack's limit. */
+void rmr_wait_deep(unsigned long left)
+{
+	struct rlimit limit;
+	unsigned long start, end, top = 0;
+	char line[512];
+	FILE *maps = fopen("/proc/self/maps", "re");
+
+	getrlimit(RLIMIT_STACK, &limit);
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (strstr(line, "[stack]") && sscanf(line, "%lx-%lx", &start, &end) == 2)
+			top = end;
+	}
+	if (maps)
+		fclose(maps);
+	unsigned long here = (unsigned long)__builtin_frame_address(0);
+	unsigned long bottom = top - limit.rlim_cur;
+	if (!top || here < bottom + left)
+		abort();
+	volatile char *room = alloca(here - bottom - left);
+	room[0] = touch(left > 2048 ? left - 2048 : 1);
+	for (;;)
+		usleep(5000);
+}
+
+/** Computes for ever as a thread that the C library knows nothing of. */
+void rmr_wait_as_stranger(void)
+{
+	long result;
+
+	__asm__ volatile("syscall" : "=a"(result)
+		: "a"(SYS_arch_prctl), "D"(ARCH_SET_FS), "S"(0) : "rcx", "r11", "memory");
+	for (;;)
+		__asm__ volatile("pause");
 }

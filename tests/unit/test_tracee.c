@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* One thread under ptrace: a child of the test. */
 #include "attach/cleanup.h"
+#include "attach/procfs.h"
 #include "attach/tracee.h"
 
 #include <check.h>
@@ -8,6 +9,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { LONG_US = 5000000, SHORT_US = 50000 };
 
@@ -77,6 +80,82 @@ START_TEST(a_tracee_in_a_call_is_stopped_again)
 }
 END_TEST
 
+static void pause_ms(long ms)
+{
+	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+static char state_of(pid_t pid)
+{
+	struct rmr_status status;
+
+	ck_assert_int_eq(rmr_status_read("/proc", pid, &status), 0);
+	return status.state;
+}
+
+static void wait_for_state(pid_t pid, char state)
+{
+	for (int i = 0; i < 2000 && state_of(pid) != state; i++)
+		pause_ms(5);
+	ck_assert_int_eq(state_of(pid), state);
+}
+
+/** A process in vfork(), which nothing interrupts, until a byte comes through the pipe. */
+static pid_t start_vforker(int *release)
+{
+	int ends[2];
+
+	ck_assert_int_eq(pipe(ends), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		char byte;
+		close(ends[1]);
+		if (vfork() == 0) {
+			(void)!read(ends[0], &byte, 1);
+			_exit(0);
+		}
+		for (;;)
+			pause();
+	}
+	close(ends[0]);
+	*release = ends[1];
+	wait_for_state(pid, 'D');
+	return pid;
+}
+
+START_TEST(a_late_one_goes_on)
+{
+	int release;
+	pid_t pid = start_vforker(&release);
+
+	struct rmr_error *err = rmr_tracee_stop(&tracee, pid, pid, 30000);
+	ck_assert_ptr_nonnull(err);
+	ck_assert_int_eq(err->code, RMR_E_TIMEOUT);
+	rmr_error_destroy(err);
+	ck_assert(!rmr_tracee_let_go(&tracee));
+	close(release);
+	wait_for_state(pid, 't');
+	ck_assert(rmr_tracee_let_go(&tracee));
+	wait_for_state(pid, 'S');
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+END_TEST
+
+START_TEST(a_late_one_may_end)
+{
+	int release;
+	pid_t pid = start_vforker(&release);
+
+	rmr_error_destroy(rmr_tracee_stop(&tracee, pid, pid, 30000));
+	kill(pid, SIGKILL);
+	for (int i = 0; i < 2000 && !rmr_tracee_let_go(&tracee); i++)
+		pause_ms(5);
+	ck_assert(rmr_tracee_let_go(&tracee));
+	close(release);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tracee");
@@ -86,6 +165,11 @@ int main(void)
 	tcase_add_test(tcase, the_scheduling_policy_comes_back);
 	tcase_add_test(tcase, a_tracee_in_a_call_is_stopped_again);
 	suite_add_tcase(suite, tcase);
+	TCase *late = tcase_create("late");
+	tcase_set_timeout(late, 60);
+	tcase_add_test(late, a_late_one_goes_on);
+	tcase_add_test(late, a_late_one_may_end);
+	suite_add_tcase(suite, late);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);
