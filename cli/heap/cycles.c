@@ -37,6 +37,10 @@ struct cycle_work {
 	uint64_t steps;
 	struct component *components;
 	size_t count, component_room;
+	/* The members of component c are [first[c], first[c + 1]) of them. */
+	uint32_t *members;
+	uint64_t *first;
+	uint32_t *before; /* of each object: find_ring()'s */
 };
 
 static const uint32_t none = RMR_NO_OBJECT;
@@ -165,31 +169,68 @@ static int compare_tallies(const void *a, const void *b)
 	return (x->type > y->type) - (x->type < y->type);
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Puts the members of the cycles in order: one pass, however many cycles there are. */
+static bool list_members(struct cycle_work *work)
+{
+	const struct rmr_heap *heap = work->heap;
+	uint64_t total = 0;
+
+	for (size_t c = 0; c < work->count; c++)
+		total += work->components[c].count;
+	work->first = calloc(work->count + 2, sizeof(*work->first));
+	work->members = malloc((total + 1) * sizeof(*work->members));
+	if (!work->first || !work->members)
+		return false;
+	/* first[c + 1] is where c's next member goes: at last its end. */
+	for (size_t c = 1; c < work->count; c++)
+		work->first[c + 1] = work->first[c] + work->components[c - 1].count;
+	for (uint32_t id = 0; id < heap->counts.objects; id++) {
+		if (work->low[id] != none)
+			work->members[work->first[work->low[id] + 1]++] = id;
+	}
+	return true;
+}
+
 /* "app.Node x 2, dict" of the component's members. */
 static char *tell_types(const struct cycle_work *work, uint32_t number)
 {
 	const struct rmr_heap *heap = work->heap;
-	uint32_t types = rmr_heap_type_count(heap), shown = 0;
-	struct tally *tallies = calloc((size_t)types + 1, sizeof(*tallies));
+	const uint32_t *members = work->members + work->first[number];
+	size_t count = work->first[number + 1] - work->first[number], kinds = 0, shown = 0;
+	uint32_t *types = malloc((count + 1) * sizeof(*types));
+	struct tally *tallies = calloc(count + 1, sizeof(*tallies));
 	struct rmr_text text = {0};
 
-	if (!tallies)
-		return NULL;
-	for (uint32_t i = 0; i < types; i++)
-		tallies[i].type = i;
-	for (uint32_t id = 0; id < heap->counts.objects; id++) {
-		if (work->low[id] == number)
-			tallies[heap->type[id]].count++;
+	for (size_t i = 0; types && i < count; i++)
+		types[i] = heap->type[members[i]];
+	if (types)
+		qsort(types, count, sizeof(*types), compare_numbers);
+	for (size_t i = 0; types && tallies && i < count; i++) {
+		if (!kinds || tallies[kinds - 1].type != types[i])
+			tallies[kinds++].type = types[i];
+		tallies[kinds - 1].count++;
 	}
-	qsort(tallies, types, sizeof(*tallies), compare_tallies);
-	for (; shown < types && shown < TYPES_SHOWN && tallies[shown].count; shown++) {
+	free(types);
+	if (!types || !tallies) {
+		free(tallies);
+		return NULL;
+	}
+	qsort(tallies, kinds, sizeof(*tallies), compare_tallies);
+	for (; shown < kinds && shown < TYPES_SHOWN; shown++) {
 		rmr_text_format(&text, "%s%s", shown ? ", " : "",
 			heap->types[tallies[shown].type].label);
 		if (tallies[shown].count > 1)
 			rmr_text_format(&text, " x %llu",
 				(unsigned long long)tallies[shown].count);
 	}
-	if (shown < types && tallies[shown].count)
+	if (shown < kinds)
 		rmr_text_put(&text, ", ...");
 	free(tallies);
 	return rmr_text_take(&text);
@@ -197,8 +238,9 @@ static char *tell_types(const struct cycle_work *work, uint32_t number)
 
 /* Breadth-first from the first member back to itself; before[] tells the way, index[] is free. */
 static bool find_ring(struct cycle_work *work, const struct component *component,
-	uint32_t *before, uint32_t *last_ret)
+	uint32_t *last_ret)
 {
+	uint32_t *before = work->before;
 	const struct rmr_heap *heap = work->heap;
 	uint32_t start = component->first, number = work->low[start];
 	uint32_t *queue = work->stack; /* unused by now, and large enough */
@@ -247,16 +289,14 @@ static void add_link(struct cycle_work *work, uint32_t from, uint32_t to, bool f
 
 static char *tell_ring(struct cycle_work *work, const struct component *component)
 {
-	const struct rmr_heap *heap = work->heap;
-	size_t bytes = (size_t)heap->counts.objects * sizeof(uint32_t);
-	uint32_t *before = rmr_block_create(bytes), ring[RING_MAX + 1], last;
+	const uint32_t *before = work->before;
+	uint32_t ring[RING_MAX + 1], last, number = work->low[component->first];
 	struct rmr_text text = {0};
 	size_t length = 0;
 
-	if (!before)
-		return NULL;
-	memset(before, 0xff, bytes);
-	if (find_ring(work, component, before, &last)) {
+	for (uint64_t i = work->first[number]; i < work->first[number + 1]; i++)
+		work->before[work->members[i]] = none;
+	if (find_ring(work, component, &last)) {
 		/* From its end back to its start; the first RING_MAX of it are shown. */
 		uint64_t total = 1, at = 0;
 		for (uint32_t id = last; id != component->first; id = before[id])
@@ -275,7 +315,6 @@ static char *tell_ring(struct cycle_work *work, const struct component *componen
 		if (skip)
 			rmr_text_format(&text, " -> ... (%llu objects)", (unsigned long long)total);
 	}
-	rmr_block_destroy(before, bytes);
 	return rmr_text_take(&text);
 }
 
@@ -330,7 +369,7 @@ static bool tell(struct cycle_work *work, const struct rmr_dominators *dominator
 	qsort(order, work->count, sizeof(*order), compare_cycles);
 	size_t shown = limit && limit < work->count ? limit : work->count;
 	cycles->cycles = calloc(shown + 1, sizeof(*cycles->cycles));
-	bool complete = cycles->cycles != NULL;
+	bool complete = cycles->cycles != NULL && list_members(work);
 	for (size_t i = 0; complete && i < shown; i++) {
 		if (rmr_heap_is_interrupted(work->heap)) {
 			complete = false;
@@ -365,8 +404,10 @@ struct rmr_error *rmr_cycles_find(const struct rmr_heap *heap,
 	work.index = rmr_block_create(bytes);
 	work.low = rmr_block_create(bytes);
 	work.stack = rmr_block_create(bytes);
+	work.before = rmr_block_create(bytes);
 	work.finalizer_types = calloc(heap->counts.types + 1, sizeof(*work.finalizer_types));
-	bool complete = cycles && work.index && work.low && work.stack && work.finalizer_types;
+	bool complete = cycles && work.index && work.low && work.stack && work.before &&
+		work.finalizer_types;
 	if (complete)
 		err = rmr_finalizers_find(&work.edges, work.finalizer_types);
 	for (uint32_t id = 0; complete && !err && id < heap->counts.objects; id++)
@@ -380,6 +421,9 @@ struct rmr_error *rmr_cycles_find(const struct rmr_heap *heap,
 	rmr_block_destroy(work.index, bytes);
 	rmr_block_destroy(work.low, bytes);
 	rmr_block_destroy(work.stack, bytes);
+	rmr_block_destroy(work.before, bytes);
+	free(work.first);
+	free(work.members);
 	rmr_edges_destroy(&work.edges);
 	if (err)
 		rmr_cycles_destroy(cycles);

@@ -27,6 +27,7 @@ enum {
 	SHARE_MIN = 100,      /* one dump: at least 1/100 of all bytes, */
 	OWN_ITEMS_MIN = 100,  /* or so many of the program's own objects */
 	ITEM_WEIGHT = 64,     /* bytes that an item counts for, beyond what it holds; */
+	WEAK_DIVISOR = 4,
 	THREAD_WEIGHT = 16384, /* and a thread, whose stack no object shows */
 	LIBRARY_DIVISOR = 50, /* the standard library's own tables are hardly ever the leak; */
 	LIBRARY_ITEMS = 20,   /* if so, they grow by so many in each of several intervals, */
@@ -236,6 +237,11 @@ static bool add_candidate(struct leak_work *work, uint32_t id)
 	}
 	if (!count_types(work, &candidate))
 		return false;
+	/* A set of weak references is a list of what others hold. */
+	if (candidate.type != RMR_NO_TYPE && candidate.type_percent > 50 &&
+		work->heap->builtins[candidate.type] == RMR_BUILTIN_WEAKREF &&
+		rmr_dominators_count(work->tree, id) < candidate.items + candidate.items / 2)
+		candidate.score /= WEAK_DIVISOR;
 	if (!work->comparable)
 		candidate.score = ((double)candidate.retained +
 				ITEM_WEIGHT * (double)candidate.items) *

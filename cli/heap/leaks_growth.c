@@ -15,7 +15,8 @@
 
 enum {
 	GROWTH_MIN = 16 << 10, /* bytes: less than this is no place to name */
-	GROWTH_SHARE = 10,     /* nor is less than 1/10 of what the whole heap grew by */
+	GROWTH_SHARE = 10,     /* nor is less than 1/10 of what the whole heap grew by, */
+	HEAP_SHARE = 500,      /* nor 1/500 of the heap */
 	PASSAGE_PERCENT = 70,  /* what has so much of a node's growth is the better place */
 	CROWD_MIN = 50,        /* objects more in the last dump than in the first, */
 	THREADS_MIN = 10,      /* or threads */
@@ -99,9 +100,14 @@ static bool is_open(const struct growth_work *work, uint32_t node)
 	if (node >= heap->counts.objects || rmr_heap_is_rooted(heap, node) ||
 		rmr_heap_builtin(heap, node) == RMR_BUILTIN_MODULE)
 		return true;
-	struct rmr_ids referrers = rmr_heap_referrers(heap, node);
-	return rmr_heap_builtin(heap, node) == RMR_BUILTIN_DICT && referrers.count &&
-		rmr_heap_builtin(heap, referrers.ids[0]) == RMR_BUILTIN_MODULE;
+	struct rmr_ids referrers = {0};
+	if (rmr_heap_builtin(heap, node) == RMR_BUILTIN_DICT)
+		referrers = rmr_heap_referrers(heap, node);
+	for (uint64_t i = 0; i < referrers.count; i++) {
+		if (rmr_heap_builtin(heap, referrers.ids[i]) == RMR_BUILTIN_MODULE)
+			return true;
+	}
+	return false;
 }
 
 static bool add_place(struct growth_work *work, uint32_t node, uint64_t growth, bool chain)
@@ -139,7 +145,8 @@ static bool is_chain(const struct growth_work *work, uint32_t node, uint32_t chi
 	const struct rmr_heap *heap = work->heap;
 	uint32_t type = rmr_heap_type(heap, node);
 
-	if (node >= heap->counts.objects || child >= heap->counts.objects)
+	if (node >= heap->counts.objects || child >= heap->counts.objects ||
+		rmr_heap_builtin(heap, node) != RMR_BUILTIN_OTHER)
 		return false;
 	if (rmr_heap_builtin(heap, child) == RMR_BUILTIN_DICT) {
 		uint32_t count;
@@ -149,8 +156,7 @@ static bool is_chain(const struct growth_work *work, uint32_t node, uint32_t chi
 				return true;
 		}
 	}
-	return rmr_heap_type(heap, child) == type &&
-		rmr_heap_builtin(heap, child) == RMR_BUILTIN_OTHER;
+	return rmr_heap_type(heap, child) == type;
 }
 
 /* Goes on below @p node to what grew; or names it, if what grew is spread below it. */
@@ -194,6 +200,8 @@ static struct rmr_error *find_places(struct growth_work *work)
 	struct rmr_error *err = NULL;
 
 	work->least = growth / GROWTH_SHARE > GROWTH_MIN ? growth / GROWTH_SHARE : GROWTH_MIN;
+	uint64_t share = rmr_dominators_retained(work->tree, top) / HEAP_SHARE;
+	work->least = work->least > share ? work->least : share;
 	/* The whole may have shrunk meanwhile: what grew is looked for all the same. */
 	if (!add_pending(work, top, UINT64_MAX))
 		return &rmr_enomem;

@@ -141,9 +141,9 @@ static void name_rows(struct waste_work *work)
 					(unsigned long long)len,
 					(unsigned long long)rmr_heap_size(heap, row->example));
 			if (row->kind == RMR_WASTE_PINNED)
-				rmr_text_format(&text, " of %llu bytes, held only by %llu views",
+				rmr_text_format(&text, " of %llu bytes, held only by %llu view%s",
 					(unsigned long long)rmr_heap_size(heap, row->example),
-					(unsigned long long)row->count);
+					(unsigned long long)row->count, row->count == 1 ? "" : "s");
 		}
 		row->what = rmr_text_take(&text);
 		work->ended |= !row->what;
