@@ -229,7 +229,13 @@ const struct rmr_command rmr_commands[] = {
 	{"referrers", "what refers to an object, and by which names", "ADDRESS", 1, 1, HEAP_ROWS,
 		NULL, NULL, rmr_command_referrers},
 	{"why", "why an object is alive: the shortest named paths from a root", "ADDRESS", 1, 1,
-		RMR_COMMAND_HEAP | TABLE, why_options, NULL, rmr_command_why},
+		RMR_COMMAND_HEAP | TABLE, why_options,
+		"A path is what Python code would say, sys.modules['app'].CACHE['k'][3].next, "
+		"where it can: <x> stands for what Python has no name for. JSON and CSV tell in "
+		"'python' whether the path is such an expression.\n\n"
+		"--avoid goes round what keeps it alive as well: --avoid app.Cache, "
+		"--avoid 0x7f0b7079c040, --avoid weak.",
+		rmr_command_why},
 	{"tree", "references (--up: referrers) as a tree, cycles marked and cut", "ADDRESS", 1, 1,
 		RMR_COMMAND_HEAP | TABLE, tree_options, NULL, rmr_command_tree},
 	{"dominators", "the largest retained sizes, as a tree to descend", "[ADDRESS]", 0, 1,

@@ -17,6 +17,7 @@ static const struct rmr_column path_columns[] = {
 	{"expression", NULL, RMR_KIND_TEXT},
 	{"start", NULL, RMR_KIND_TEXT},
 	{"steps", NULL, RMR_KIND_COUNT},
+	{"python", NULL, RMR_KIND_TEXT},
 };
 
 static const struct rmr_column step_columns[] = {
@@ -77,6 +78,8 @@ static void put_tables(struct rmr_view *view, const struct rmr_heap *heap,
 		rmr_view_put_text(view, paths->paths[i].expression);
 		rmr_view_put_text(view, start_word(paths->paths[i].start));
 		rmr_view_put_uint(view, paths->paths[i].count);
+		rmr_view_put_both(view, paths->paths[i].is_expression ? "true" : "false",
+			paths->paths[i].is_expression ? "true" : "false");
 	}
 	rmr_view_end_table(view, 0);
 	rmr_view_table(view, "steps", step_columns, STEP_COLUMNS);

@@ -195,8 +195,8 @@ void rmr_literal_plain(struct rmr_slice slice, struct rmr_text *text);
 
 /**
  * For a dict whose references are keys and values in turns: true if a key comes first. So it is in
- * meliae's dumps of Python 2 (PyDict_Next()), while later Pythons visit the value first
- * (Objects/dictobject.c, dict_traverse()); strings at one place only tell.
+ * meliae's dumps of Python 2 (PyDict_Next()), while later Pythons, and so remora's dumps, have the
+ * value first (Objects/dictobject.c, dict_traverse()). In meliae's, strings at one place only tell.
  */
 bool rmr_names_key_first(const struct rmr_heap *heap, struct rmr_ids pairs);
 

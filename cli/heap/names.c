@@ -77,13 +77,15 @@ static bool read_shape(struct rmr_names *names, uint32_t id)
 
 bool rmr_names_key_first(const struct rmr_heap *heap, struct rmr_ids pairs)
 {
+	if (heap->facts.format != RMR_HEAP_MELIAE)
+		return false;
 	for (uint64_t i = 0; i + 1 < pairs.count && i < 2 * (uint64_t)PAIRS_ASKED; i += 2) {
 		bool first = rmr_heap_builtin(heap, pairs.ids[i]) == RMR_BUILTIN_STR;
 		bool second = rmr_heap_builtin(heap, pairs.ids[i + 1]) == RMR_BUILTIN_STR;
 		if (first != second)
 			return first;
 	}
-	return heap->facts.format == RMR_HEAP_MELIAE;
+	return true;
 }
 
 static bool is_class_of(const struct rmr_heap *heap, uint32_t class, enum rmr_builtin builtin)

@@ -372,6 +372,12 @@ static bool add_step(struct rmr_path *path, size_t *room, uint32_t id, char *nam
 	return true;
 }
 
+static bool is_class(const struct rmr_heap *heap, uint32_t id)
+{
+	return rmr_heap_flags(heap, id) & RMR_FLAG_MODULE ||
+		rmr_heap_builtin(heap, id) == RMR_BUILTIN_TYPE;
+}
+
 /*
  * What a reference without a name is, where the type tells: the dict of functools.lru_cache
  * (Modules/_functoolsmodule.c, lru_cache_object.cache), the dicts of threading.local
@@ -395,6 +401,31 @@ static char *nameless_step(const struct rmr_heap *heap, uint32_t from, uint32_t 
 	return name;
 }
 
+/*
+ * Names of fields that Python shows otherwise or not at all: those of code objects since 3.11, a
+ * class's own copy of its __slots__ (ht_slots), annotations as a function has them before they are
+ * asked for (Objects/funcobject.c, func_get_annotation_dict()).
+ */
+static bool is_internal(const struct rmr_heap *heap, uint32_t from, uint32_t to, const char *name)
+{
+	if (!strcmp(name, ".co_localsplusnames") || !strcmp(name, ".co_localspluskinds"))
+		return true;
+	if (!strcmp(name, ".__slots__"))
+		return is_class(heap, from);
+	return !strcmp(name, ".__annotations__") && rmr_heap_builtin(heap, to) == RMR_BUILTIN_TUPLE;
+}
+
+/* ".x" as "<x>"; @p name is freed. NULL: no memory. */
+static char *bracket(char *name)
+{
+	char *text = NULL;
+
+	if (asprintf(&text, "<%s>", name + 1) < 0)
+		text = NULL;
+	free(name);
+	return text;
+}
+
 /* The step from one object to the next, by the best name that there is. */
 static bool step_between(struct search *search, struct rmr_path *path, size_t *room, uint32_t from,
 	uint32_t to)
@@ -414,6 +445,8 @@ static bool step_between(struct search *search, struct rmr_path *path, size_t *r
 	rmr_names_destroy(names);
 	if (!name)
 		name = nameless_step(search->heap, from, to, index);
+	else if (is_internal(search->heap, from, to, name))
+		name = bracket(name);
 	return name && add_step(path, room, to, name, has_name);
 }
 
@@ -482,6 +515,52 @@ static void add_name(const char *name, struct rmr_text *text)
 	rmr_text_format(text, "%s%s", *name == '<' ? "." : "", name);
 }
 
+static bool is_among(const char *word, const char *const *words)
+{
+	while (*words && strcmp(word, *words) != 0)
+		words++;
+	return *words != NULL;
+}
+
+/*
+ * Is `.__dict__['x']` of step i `.x` for Python? Not where a class makes something else of it: of a
+ * staticmethod its function, of a classmethod a method; nor where type has an attribute of that
+ * name, which comes first (Objects/typeobject.c, type_getattro(), type_getsets).
+ */
+static bool can_fold(const struct rmr_heap *heap, const struct rmr_path *path, size_t i,
+	size_t *length_ret)
+{
+	if (i + 1 >= path->count || strcmp(path->steps[i].name, ".__dict__") != 0 ||
+		!is_attribute(path->steps[i + 1].name, length_ret))
+		return false;
+	static const char *const bound[] = {"staticmethod", "classmethod",
+		"classmethod_descriptor", "enum.property", "types.DynamicClassAttribute", NULL};
+	static const char *const taken[] = {"['__dict__']", "['__doc__']", "['__class__']",
+		"['__text_signature__']", "['__name__']", "['__qualname__']",
+		"['__module__']", "['__annotations__']", NULL};
+	return !i || !is_class(heap, path->steps[i - 1].id) ||
+		(!is_among(rmr_heap_type_label(heap, path->steps[i + 1].id), bound) &&
+			!is_among(path->steps[i + 1].name, taken));
+}
+
+/* True for ".x" and for [key] with a key that is written out as Python reads it. */
+static bool is_python(const char *name)
+{
+	char quote = 0;
+
+	for (const char *p = name; *p; p++) {
+		if (quote && *p == '\\' && p[1])
+			p++;
+		else if (quote)
+			quote = *p == quote ? 0 : quote;
+		else if (*p == '\'' || *p == '"')
+			quote = *p;
+		else if (*p == '<' || !strncmp(p, "...", 3))
+			return false;
+	}
+	return true;
+}
+
 /* How many steps from step i on have its name: the nodes of a linked list. */
 static size_t count_run(const struct rmr_path *path, size_t i)
 {
@@ -505,8 +584,8 @@ static bool write_expression(const struct rmr_heap *heap, struct rmr_path *path)
 		path->is_expression &= path->steps[i].has_name;
 		if (!name)
 			continue;
-		if (!strcmp(name, ".__dict__") && i + 1 < path->count &&
-			is_attribute(path->steps[i + 1].name, &length)) {
+		path->is_expression &= is_python(name);
+		if (can_fold(heap, path, i, &length)) {
 			rmr_text_format(&text, ".%.*s", (int)length, path->steps[i + 1].name + 2);
 			i++;
 			continue;
@@ -521,6 +600,11 @@ static bool write_expression(const struct rmr_heap *heap, struct rmr_path *path)
 		path->is_expression = false;
 		i += run - 1;
 	}
+	/* Python gives a proxy of a class's dict. */
+	size_t last = path->count - 1;
+	if (path->count > 1 && path->steps[last].name && is_class(heap, path->steps[last - 1].id) &&
+		!strcmp(path->steps[last].name, ".__dict__"))
+		path->is_expression = false;
 	path->expression = rmr_text_take(&text);
 	return path->expression != NULL;
 }
