@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "attach/natives.h"
 
+#include "attach/frame_table.h"
 #include "attach/target_internal.h"
 #include "attach/unwind.h"
 
@@ -11,7 +12,12 @@ enum {
 	STACK_MAX = 16 << 20,	  /* what is copied at most */
 	STACK_UNKNOWN = 256 << 10, /* of one whose mapping is newer than the list of them */
 	FIRST_BITS = 8,
+	LOOP_MAX = 256 << 10,	  /* of the loop's code that is searched for jumps */
+	SEEN_PARTS = 16,
+	ENOUGH_JUMPS = 4,	  /* bytes that only look like a jump hardly lead to one place so often */
 };
+
+static const char loop_name[] = "_PyEval_EvalFrameDefault";
 
 /* A pc that was looked up: searching a file's symbols takes long, and recursion asks again. */
 struct known {
@@ -19,8 +25,14 @@ struct known {
 	struct rmr_unwind_place place;
 };
 
+struct range {
+	rmr_addr_t start, end;
+	unsigned jumps;
+};
+
 struct rmr_natives {
 	struct rmr_target *target;
+	struct range cold; /* the part of the loop without a name */
 	struct rmr_unwind *unwind;
 	struct rmr_regs regs;
 	unsigned char *stack;
@@ -32,6 +44,47 @@ struct rmr_natives {
 	size_t count;
 };
 
+/*
+ * Compilers put code that they take for unlikely elsewhere, of the loop often the most of it, and the
+ * symbol of that part does not survive strip. It is where many jumps out of the loop lead into the
+ * midst of one function.
+ */
+static struct range find_cold(const struct rmr_target *target)
+{
+	const struct rmr_image *image = target->interpreter->image;
+	struct range seen[SEEN_PARTS] = {0}, best = {0};
+	uint64_t size;
+	rmr_addr_t loop = rmr_image_symbol(image, loop_name, &size), to;
+	rmr_addr_t header = rmr_image_eh_frame_hdr(image);
+	unsigned char *code = malloc(LOOP_MAX);
+
+	if (!loop || !header || !code || size > LOOP_MAX ||
+		rmr_target_read_some(target, loop, code, size) != size)
+		size = 0;
+	for (size_t at = 0; at < size; at++) {
+		if (!rmr_arch_is_jump(code + at, size - at, loop + at, &to) ||
+			(to >= loop && to < loop + size) ||
+			rmr_target_module(target, to) != target->interpreter)
+			continue;
+		size_t i = 0;
+		while (i < SEEN_PARTS && seen[i].end && (to < seen[i].start || to >= seen[i].end))
+			i++;
+		if (i == SEEN_PARTS)
+			continue;
+		if (!seen[i].end && !rmr_frame_table_find(
+					    target, header, to, &seen[i].start, &seen[i].end)) {
+			seen[i].end = 0;
+			continue;
+		}
+		/* To the start of another function jumps a call that is the last of all. */
+		seen[i].jumps += to != seen[i].start;
+		if (seen[i].jumps > best.jumps)
+			best = seen[i];
+	}
+	free(code);
+	return best.jumps >= ENOUGH_JUMPS ? best : (struct range){0};
+}
+
 struct rmr_error *rmr_natives_create(
 	struct rmr_target *target, struct rmr_natives **ret)
 {
@@ -40,6 +93,7 @@ struct rmr_error *rmr_natives_create(
 	if (!natives)
 		return &rmr_enomem;
 	natives->target = target;
+	natives->cold = find_cold(target);
 	natives->bits = FIRST_BITS;
 	natives->known = calloc((size_t)1 << FIRST_BITS, sizeof(*natives->known));
 	/* Only what is used of it ever becomes memory. */
@@ -128,10 +182,14 @@ static bool look_up(struct rmr_natives *natives, rmr_addr_t pc, struct rmr_stack
 		.file = known->place.file,
 	};
 	/* "_PyEval_EvalFrameDefault.cold" and the like are parts of it. */
-	static const char loop[] = "_PyEval_EvalFrameDefault";
-	ret->evaluates = ret->symbol && strncmp(ret->symbol, loop, sizeof(loop) - 1) == 0 &&
-			 (ret->symbol[sizeof(loop) - 1] == '\0' ||
-				 ret->symbol[sizeof(loop) - 1] == '.');
+	size_t length = sizeof(loop_name) - 1;
+	ret->evaluates = ret->symbol && strncmp(ret->symbol, loop_name, length) == 0 &&
+			 (ret->symbol[length] == '\0' || ret->symbol[length] == '.');
+	if (pc >= natives->cold.start && pc < natives->cold.end) {
+		ret->evaluates = true;
+		ret->symbol = "_PyEval_EvalFrameDefault.cold"; /* as compilers name it */
+		ret->offset = pc - natives->cold.start;
+	}
 	return true;
 }
 

@@ -2,6 +2,7 @@
 #include "attach/safe.h"
 
 #include "attach/arch.h"
+#include "attach/frame_table.h"
 #include "attach/target_internal.h"
 
 #include <elf.h>
@@ -264,42 +265,6 @@ static void add_range(void *context, rmr_addr_t address, uint64_t size)
 	safe->ranges[safe->range_count++] = (struct range){address, address + size, safe->adding};
 }
 
-/* The end of the function that starts at @p start, by the table in .eh_frame_hdr of its file (LSB Core
- * 5.0, 10.6.2; in the one encoding that linkers write); 0 if no function starts there. */
-static rmr_addr_t function_end(const struct rmr_target *target, rmr_addr_t header, rmr_addr_t start)
-{
-	enum { PCREL_SDATA4 = 0x1b, UDATA4 = 0x03, DATAREL_SDATA4 = 0x3b };
-	struct {
-		unsigned char version, frame_encoding, count_encoding, table_encoding;
-		int32_t frame;
-		uint32_t count;
-	} head;
-	struct {
-		int32_t function, frame;
-	} entry[2];
-
-	if (!rmr_target_reader((void *)(uintptr_t)target, header, &head, sizeof(head)) ||
-		head.version != 1 || head.frame_encoding != PCREL_SDATA4 ||
-		head.count_encoding != UDATA4 || head.table_encoding != DATAREL_SDATA4)
-		return 0;
-	for (uint32_t low = 0, high = head.count; low + 1 < high;) {
-		uint32_t middle = (low + high) / 2;
-		rmr_addr_t at = header + sizeof(head) + middle * sizeof(entry[0]);
-		size_t size = middle + 1 < head.count ? sizeof(entry) : sizeof(entry[0]);
-		if (!rmr_target_reader((void *)(uintptr_t)target, at, entry, size))
-			return 0;
-		rmr_addr_t found = header + (rmr_addr_t)(int64_t)entry[0].function;
-		if (found == start)
-			return size == sizeof(entry)
-				? header + (rmr_addr_t)(int64_t)entry[1].function : 0;
-		if (found < start)
-			low = middle;
-		else
-			high = middle;
-	}
-	return 0;
-}
-
 /* Where .eh_frame_hdr of the file mapped from @p base stands; 0 if it has none. */
 static rmr_addr_t find_frame_header(const struct rmr_target *target, rmr_addr_t base)
 {
@@ -332,13 +297,13 @@ static void add_tails(void *context, rmr_addr_t address, uint64_t size)
 		!rmr_target_reader(safe->target, address, code, (size_t)size))
 		return;
 	for (size_t at = 0; at + 5 <= size; at++) {
-		rmr_addr_t tail;
+		rmr_addr_t tail, start, end;
 		if (!rmr_arch_is_jump(code + at, (size_t)size - at, address + at, &tail) ||
 			(tail >= address && tail < address + size))
 			continue;
-		rmr_addr_t end = function_end(safe->target, safe->frame_header, tail);
-		if (end > tail)
-			add_range(safe, tail, end - tail);
+		if (rmr_frame_table_find(safe->target, safe->frame_header, tail, &start, &end) &&
+			start == tail && end > start)
+			add_range(safe, start, end - start);
 	}
 }
 

@@ -501,5 +501,7 @@ struct rmr_error *rmr_command_stacks(struct rmr_context *context, const struct r
 		rmr_stacks_destroy(stacks);
 	}
 	rmr_target_close(target);
+	if (err && err->code == RMR_E_TRACED && context->session)
+		return rmr_error_hint(err, "`detach` first: this shell's `py` is attached to it");
 	return err;
 }

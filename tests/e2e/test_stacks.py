@@ -68,9 +68,7 @@ class Truth(Stacks):
             tids = {str(t["tid"]) for t in plain["threads"]}
             self.assertEqual(tids, set(target.tids()))
             for thread in native["threads"]:
-                # Without names of the loop's parts it cannot be known which C frame runs what.
-                if interpreter.version < (3, 14):
-                    self.check_natives(thread)
+                self.check_natives(thread)
                 self.assertGreater(len(thread["native"]), 5)
             target.finish(self)
 
@@ -310,6 +308,11 @@ class Options(Stacks):
         target = self.start("sleep")
         result = self.good(support.remora("shell", target, "-c", "stacks; stacks --native"))
         self.assertEqual(result.out.count("sleep.py:"), 2, repr(result))
+        # `py` stays attached: what waits can be read all the same.
+        result = support.remora("shell", target, "-c", "py 1; stacks; stacks --native")
+        self.assertEqual(result.status, 3, repr(result))
+        self.assertEqual(result.out.count("sleep.py:"), 1, repr(result))
+        self.assertIn("hint: `detach` first", result.err)
 
 
 class Refusals(Stacks):
