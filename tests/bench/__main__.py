@@ -99,8 +99,9 @@ def measure(bench, options):
     if "peers" in only:
         for name in sorted(set(baselines.PEERS) - set(options.peers)):
             bench.tell("skipped: %s: give its path by --peer %s=PATH" % (name, name))
-        for name in options.sizes if options.peers else ():
-            bench.peers(machine.parse_size(name), name)
+        for name in options.sizes:
+            for peer in options.peers:
+                bench.peer(peer, machine.parse_size(name), name)
 
 
 def write(options, report, facts):

@@ -137,24 +137,18 @@ class Kit:
     def tracemalloc(self, target):
         return [self.run(target, "python: tracemalloc snapshot", TRACEMALLOC, "remora dump", partial=True)]
 
-    def peers(self, target, given):
-        """Rows of the peers of {name: path}; says which are skipped."""
-        rows = []
-        for name in PEERS:
-            if name not in given:
-                continue
-            file = target.file(name + ".out")
-            if name in IN_TARGET:
-                text, writes = IN_TARGET[name]
-                text = "sys.path.insert(0, %r)\n%ssys.path.pop(0)\n" % (given[name], text.lstrip())
-                rows.append(self.run(target, name, text, "remora dump", *([file] if writes else [])))
-                continue
-            words, versus = PROGRAMS[name]
-            command = [word.format(path=given[name], pid=target.pid, file=file) for word in words]
-            if command[0].endswith(".py"):
-                command[:0] = target.interpreter.command
-            rows.append(Row(name, command, versus, output=file if "{file}" in words else None))
-        return rows
+    def peer(self, target, name, path):
+        """The row of one peer."""
+        file = target.file(name + ".out")
+        if name in IN_TARGET:
+            text, writes = IN_TARGET[name]
+            text = "sys.path.insert(0, %r)\n%ssys.path.pop(0)\n" % (path, text.lstrip())
+            return self.run(target, name, text, "remora dump", *([file] if writes else []))
+        words, versus = PROGRAMS[name]
+        command = [word.format(path=path, pid=target.pid, file=file) for word in words]
+        if command[0].endswith(".py"):
+            command[:0] = target.interpreter.command
+        return Row(name, command, versus, output=file if "{file}" in words else None)
 
 
 def parse_peers(words):

@@ -43,8 +43,10 @@ class Goals:
         self.sections = {section.key: section for section in sections}
         self.list = []
 
-    def near(self, *keys):
-        return [self.sections[key] for key in keys if key in self.sections]
+    def near(self, kind, size):
+        """The section of this kind and size, and those of the peers of this size."""
+        return [section for key, section in self.sections.items() if key == "%s-%s" % (kind, size) or
+                (key.startswith("peer-") and key.endswith("-" + size))]
 
     def value(self, key, name, figure, scale=1.0):
         section = self.sections.get(key)
@@ -61,7 +63,7 @@ class Goals:
         stops, walls = values("stop_ms"), values("wall")
         for last in sizes[-1:]:
             self.add("run PID -c pass, %s" % last, self.value("live-" + last, "remora run -c pass", "wall", 1e3),
-                     15, "ms", rivals(self.near("live-" + last, "peers-" + last), "remora run -c pass"))
+                     15, "ms", rivals(self.near("live", last), "remora run -c pass"))
         if stops:
             middle, high, _ = spread(stops)
             self.add("stop of a thread, median of %d attaches" % len(stops), middle, 0.5, "ms")
@@ -71,7 +73,7 @@ class Goals:
     def dump(self, size, seconds, gil):
         live, dump = "live-" + size, "remora dump"
         self.add("dump, " + size, self.value(live, dump, "wall"), seconds, "s",
-                 rivals(self.near(live, "peers-" + size), dump))
+                 rivals(self.near("live", size), dump))
         plain, packed = self.value(live, dump, "wall"), self.value(live, dump + " .zst", "wall")
         if plain and packed:
             self.add("dump .zst, more than plain, " + size, (packed / plain - 1) * 100, 30, "%")
@@ -86,16 +88,16 @@ class Goals:
         dump = "dump-" + size
         first = "load, first time (referrers)"
         self.add("load, first time, " + size, self.value(dump, first, "wall"), 2.5 * share, "s",
-                 rivals(self.near(dump), first))
+                 rivals(self.near("dump", size), first))
         self.add("its anonymous memory, " + size, self.value(dump, first, "anon_mb"), 1200 * share, "MB")
         self.add("open again, " + size, self.value(dump, "open again (summary)", "wall", 1e3), 100, "ms")
         self.add("retained size of every object, " + size, self.value(dump, "dominators, computed", "wall"),
                  6 * share, "s")
         self.add("referrers, a command, " + size, self.value(dump, "referrers", "wall", 1e3), 50, "ms",
-                 rivals(self.near(dump), "referrers"))
+                 rivals(self.near("dump", size), "referrers"))
         self.add("referrers, in the shell, " + size, self.value(dump, "shell: referrers", "wall", 1e6), 20, "us")
         self.add("why, a command, " + size, self.value(dump, "why", "wall", 1e3), 300, "ms",
-                 rivals(self.near(dump), "why"))
+                 rivals(self.near("dump", size), "why"))
 
     def growth(self):
         """The steepest row of remora's, where it takes long enough to tell."""

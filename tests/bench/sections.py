@@ -210,13 +210,13 @@ class Bench:
             self.remove(plain)
             self.show(section)
 
-    def peers(self, count, name):
-        """Tools whose path was given, in a target of their own, as they leave much in it."""
+    def peer(self, peer, count, name):
+        """A tool whose path was given, in a target of its own: some leave much in it, or end it."""
         plain = self.file("heap.json")
         with Target(self.main, "workload", count) as target:
-            section = self.begin("peers-" + name, "peers, workload of %s objects" % name, target)
+            section = self.begin("peer-%s-%s" % (peer, name), "%s, workload of %s objects" % (peer, name), target)
             self.measure(section, self.dumps(target, plain)[:2] +
-                         self.kit.peers(target, self.options.peers), target)
+                         [self.kit.peer(target, peer, self.options.peers[peer])], target)
             self.remove(plain)
             self.show(section)
 

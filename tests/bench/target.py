@@ -29,7 +29,7 @@ class Pulse:
         end = time.monotonic() + 30
         while struct.unpack_from("<d", self.page, 24)[0] != self.asked:
             if time.monotonic() > end:
-                raise SystemExit("bench: the target's heart does not beat")
+                raise RuntimeError("the target's heart does not beat")
             time.sleep(0.002)
 
     def largest_ms(self):
@@ -66,7 +66,7 @@ class Target:
         except BaseException:
             self.close()
             raise
-        self.rss_mb = status_kb(self.pid)["VmRSS"] / 1024.0
+        self.rss_mb = status_kb(self.pid).get("VmRSS", 0) / 1024.0
 
     def _ready(self):
         if not select.select([self.process.stdout], [], [], DEADLINE)[0]:
@@ -105,6 +105,8 @@ class Target:
 
     def end(self, before):
         after = status_kb(self.pid)
+        if not before or not after:
+            raise RuntimeError("the target has died")
         figures = {"gap_ms": self.pulse.largest_ms(),
                    "grown_mb": (after["VmRSS"] - before["VmRSS"]) / 1024.0,
                    "peak_mb": (after["VmHWM"] - before["VmHWM"]) / 1024.0}
