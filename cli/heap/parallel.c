@@ -41,6 +41,7 @@ void rmr_parallel_run(unsigned count, void (*work)(void *context, unsigned numbe
 	sigset_t all, before;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS); // of a dump that was cut short: cli/lost.h
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (unsigned i = 1; i < count && i < CPUS_MAX; i++) {
 		tasks[i] = (struct task){.work = work, .context = context, .number = i};

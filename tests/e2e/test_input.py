@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bad dumps, bad places to write to, and Ctrl-C midway: a clear message, no partial file, the target
 as before."""
+import errno
 import gzip
 import os
 import random
+import re
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -91,6 +94,55 @@ class Dumps(support.LiveTest):
                     self.assertIn("Node", self.good(support.remora("summary", "--limit", "0", path)).out)
                     self.assertLess(os.path.getsize(path), len(self.bytes) / 2)
 
+    def test_compressed_again(self):
+        """The second time a compressed dump is not unpacked, and answers are the same."""
+        path = self.written(self.bytes)
+        commands = [("objects", "--limit", "0"), ("why", "--brief", self.node()), ("children", self.node())]
+        plain = [self.good(support.remora(c[0], path, *c[1:])).out for c in commands]
+        for ending in ("gz", "zst"):
+            with self.subTest(case=ending):
+                packed = self.repacked(ending)
+                for _ in range(2):
+                    for command, want in zip(commands, plain):
+                        got = self.good(support.remora(command[0], packed, *command[1:])).out
+                        self.assertEqual(got, want)
+
+    def node(self):
+        return str(max(o["address"] for o in heap.Heap(self.file).objects.values() if o["type"] == "Node"))
+
+    def repacked(self, ending):
+        """The dump of this class as another program would compress it."""
+        content = gzip.compress(self.bytes)
+        if ending == "zst":
+            content = subprocess.run(["zstd", "-qc"], input=self.bytes, stdout=subprocess.PIPE,
+                                     timeout=60, check=True).stdout
+        return self.written(content, "packed." + ending)
+
+    def test_cut_short_while_open(self):
+        """A dump, or its index, that is cut short under a shell: one line, status 2, no crash."""
+        with self.start("workload", "100000") as target:
+            for name, cut in (("d.json", "d.json"), ("d.zst", "d.zst"), ("d.gz", "d.gz"),
+                              ("i.json", "i.json.remora-index")):
+                with self.subTest(case=cut):
+                    folder = self.folder()
+                    path, cut = os.path.join(folder, name), os.path.join(folder, cut)
+                    self.good(support.remora("dump", target, "-o", path))
+                    self.good(support.remora("summary", path))
+                    shell = subprocess.Popen(support.command("shell", path), env=support.environment(),
+                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                             stderr=subprocess.PIPE)
+                    shell.stdin.write(b"help\n")
+                    shell.stdin.flush()
+                    # Its first output comes when the dump is open.
+                    self.assertTrue(shell.stdout.readline())
+                    os.truncate(cut, 8192)
+                    out, err = shell.communicate(
+                        b"objects --where \"value like '%z%'\"\nwaste\ndominators\nsummary\n", timeout=60)
+                    self.assertEqual(shell.returncode, 2, err)
+                    self.assertRegex(err.decode(), "(?s)^remora: cannot read %s any more: it was cut short"
+                                     "[^\n]*\nhint: [^\n]*\n$" % re.escape(cut))
+            target.finish(self)
+
     def test_absent_address(self):
         for command in ("show", "why", "referrers", "children"):
             with self.subTest(case=command):
@@ -125,6 +177,32 @@ class Places(support.LiveTest):
                 self.assertEqual(os.stat(path).st_ino, before)
                 self.good(self.dumped(target, "-f", "-o", path))
                 heap.Heap(path)
+            with self.subTest("a link to a file stays a link"):
+                link, path = os.path.join(folder, "link"), os.path.join(folder, name)
+                os.symlink(name, link)
+                self.refused(self.dumped(target, "-o", link), 2, "(?i)exists")
+                before = os.stat(path).st_ino
+                self.good(self.dumped(target, "-f", "-o", link))
+                self.assertTrue(os.path.islink(link))
+                self.assertNotEqual(os.stat(path).st_ino, before)
+                heap.Heap(path)
+            with self.subTest("a link to a device"):
+                link = os.path.join(folder, "null")
+                os.symlink("/dev/null", link)
+                for force in ((), ("-f",)):
+                    self.good(self.dumped(target, "-o", link, *force))
+                    self.assertTrue(os.path.islink(link))
+                    self.assertTrue(stat.S_ISCHR(os.stat(link).st_mode))
+            with self.subTest("a pipe with a name"):
+                fifo = os.path.join(folder, "fifo")
+                os.mkfifo(fifo)
+                path = os.path.join(folder, "from-fifo")
+                with open(path, "wb") as file:
+                    reader = subprocess.Popen(["cat", fifo], stdout=file)
+                self.good(self.dumped(target, "-f", "-o", fifo))
+                self.assertEqual(reader.wait(60), 0)
+                heap.Heap(path)
+                self.assertTrue(stat.S_ISFIFO(os.stat(fifo).st_mode))
             with self.subTest("/dev/null"):
                 self.good(self.dumped(target, "-o", "/dev/null"))
                 self.assertTrue(os.stat("/dev/null").st_mode & 0o020000)
@@ -136,6 +214,112 @@ class Places(support.LiveTest):
                 heap.Heap(path)
             target.finish(self)
 
+    def test_compress(self):
+        """--compress for what has no ending; one that contradicts the ending is refused."""
+        with self.start("sleep") as target:
+            folder = self.folder()
+            for word, ending, magic in (("zst", ".zst", b"\x28\xb5\x2f\xfd"), ("gz", ".gz", b"\x1f\x8b"),
+                                        ("none", "", b"{")):
+                with self.subTest(case=word):
+                    path = os.path.join(folder, "dump-" + word)
+                    result = self.good(self.dumped(target, "--compress", word, "-o", "-"))
+                    self.assertTrue(result.raw.startswith(magic))
+                    self.good(self.dumped(target, "--compress", word, "-o", path))
+                    self.good(self.dumped(target, "--compress", word, "-f", "-o", path + ending))
+                    for name in {path, path + ending}:
+                        self.good(support.remora("summary", name))
+                        with open(name, "rb") as file:
+                            self.assertTrue(file.read(4).startswith(magic))
+                    done = subprocess.run(support.command("dump", target, "--compress", word), cwd=folder,
+                                          env=support.environment(), stderr=subprocess.PIPE, timeout=60)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    self.assertRegex(done.stderr.decode(), r"written to remora-\d+-[0-9-]+\.json%s\n" % ending)
+                    for other in {".gz", ".zst"} - {ending}:
+                        path = os.path.join(folder, "refused" + other)
+                        self.refused(self.dumped(target, "--compress", word, "-o", path), 2,
+                                     "compress.*ending")
+                        self.assertFalse(os.path.exists(path))
+            self.refused(self.dumped(target, "--compress", "rar", "-o", "-"), 2, "zst.gz.none")
+            target.finish(self)
+
+    def test_default_names(self):
+        """Dumps of one second get names of their own, whoever makes them."""
+        folder = self.folder()
+        with self.start("sleep") as target:
+            for _ in range(3):
+                done = [subprocess.Popen(support.command("dump", target), cwd=folder, env=support.environment(),
+                                         stderr=subprocess.PIPE) for _ in range(2)]
+                errors = [process.communicate(timeout=60)[1] for process in done]
+                good = [process.returncode for process in done].count(0)
+                # One at a time: the other is told so, and leaves nothing.
+                self.assertGreater(good, 0, errors)
+            names = os.listdir(folder)
+            self.assertGreaterEqual(len(names), 3)
+            for name in names:
+                heap.Heap(os.path.join(folder, name))
+            target.finish(self)
+
+    def test_appears_meanwhile(self):
+        """A file that somebody makes while the dump is written is left as it is, and so is a device."""
+        with self.start("workload", "400000") as target:
+            for force in (False, True):
+                folder = self.folder()
+                path = os.path.join(folder, "x.jsonl")
+                with support.unharmed(self, target):
+                    process = subprocess.Popen(
+                        support.command("dump", target, "-o", path, *(["-f"] if force else [])),
+                        env=support.environment(), stderr=subprocess.PIPE)
+                    support.wait_for(lambda: any(self.is_dump(process.pid, fd) for fd in os.listdir(
+                        "/proc/%d/fd" % process.pid)), "the file is open")
+                    if force:
+                        os.mkfifo(path)
+                    else:
+                        with open(path, "w") as file:
+                            file.write("mine")
+                    _, err = process.communicate(timeout=60)
+                self.assertEqual(process.returncode, 5 if force else 2, err)
+                self.assertRegex(err.decode(), "(?m)^remora: .*(exists|no regular file)")
+                self.assertEqual(os.listdir(folder), ["x.jsonl"])
+                if force:
+                    self.assertTrue(stat.S_ISFIFO(os.stat(path).st_mode))
+                else:
+                    self.assertEqual(support.read(path), "mine")
+            target.finish(self)
+
+    @staticmethod
+    def is_dump(pid, fd):
+        """True if that descriptor is a file that has no name yet."""
+        try:
+            status = os.stat("/proc/%d/fd/%s" % (pid, fd))
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and status.st_size > 0 and \
+            "remora-e2e" in os.readlink("/proc/%d/fd/%s" % (pid, fd))
+
+    def test_write_errors(self):
+        """A quota, `ulimit -f`, a bad disk: status 5, one line, no file."""
+        library = str(support.BUILD / "tests" / "e2e" / "fail_writes.so")
+        with self.start("workload", "100000") as target:
+            for name in ("x.jsonl", "x.gz", "x.zst"):
+                for number, why in ((errno.EDQUOT, "quota"), (errno.EIO, "Input/output"),
+                                    (errno.ENOSPC, "space")):
+                    with self.subTest(case=(name, why)):
+                        folder = self.folder()
+                        result = self.dumped(target, "-o", os.path.join(folder, name), env={
+                            "LD_PRELOAD": library, "FAIL_WRITES": str(number), "FAIL_AFTER": "300000"})
+                        self.refused(result, 5, "cannot write the dump.*" + why)
+                        self.assertEqual(os.listdir(folder), [])
+            with self.subTest("ulimit -f"):
+                folder = self.folder()
+                result = self.dumped(target, "-o", os.path.join(folder, "x"),
+                                     prefix=("sh", "-c", 'ulimit -f 100; exec "$@"', "sh"))
+                self.refused(result, 5, "(?i)too large")
+                self.assertEqual(os.listdir(folder), [])
+            with self.subTest("closed standard output"):
+                result = self.dumped(target, "-o", "-", prefix=("sh", "-c", 'exec "$@" >&-', "sh"))
+                self.refused(result, 5, "(?i)standard output.*bad file")
+            target.finish(self)
+
     def test_unwritable(self):
         with self.start("sleep") as target:
             for place in ("/nonexistent/folder/x", "/proc/x", "/dev/full",
@@ -144,6 +328,12 @@ class Places(support.LiveTest):
                     result = self.dumped(target, "-o", place)
                     self.assertIn(result.status, (2, 5), repr(result))
                     self.assertRegex(result.err, "(?m)^remora: ")
+            if os.getuid() != 0:
+                support.skip("needs root to mount a read-only tmpfs")
+            folder = self.folder()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,size=64k", "none", folder], check=True)
+            self.addCleanup(subprocess.run, ["umount", folder], check=True)
+            self.refused(self.dumped(target, "-o", os.path.join(folder, "x")), 5, "(?i)read-only")
             target.finish(self)
 
     def test_full_disk(self):
@@ -153,20 +343,24 @@ class Places(support.LiveTest):
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder], check=True)
         self.addCleanup(subprocess.run, ["umount", folder], check=True)
         with self.start("sleep") as target:
-            result = self.dumped(target, "-o", os.path.join(folder, "x.jsonl"))
-            self.assertEqual(result.status, 5, repr(result))
-            self.assertRegex(result.err, "(?mi)^remora: .*space")
-            self.assertEqual(os.listdir(folder), [])
+            for name in ("x.jsonl", "x.zst", "x.gz"):
+                result = self.dumped(target, "-o", os.path.join(folder, name))
+                self.refused(result, 5, "(?i)space")
+                self.assertEqual(os.listdir(folder), [])
             target.finish(self)
 
     def test_reader_goes_away(self):
         with self.start("workload", "200000") as target:
             with support.unharmed(self, target):
-                process = subprocess.Popen(support.command("dump", target, "-o", "-"), env=support.environment(),
-                                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-                process.stdout.read(10000)
-                process.stdout.close()
-                self.assertNotEqual(process.wait(20), 0)
+                for word in ("none", "zst", "gz"):
+                    process = subprocess.Popen(
+                        support.command("dump", target, "--compress", word, "-o", "-"),
+                        env=support.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                    process.stdout.read(10000)
+                    process.stdout.close()
+                    err = process.stderr.read()
+                    # As of `yes | head`: no message, and not 0.
+                    self.assertEqual((process.wait(20), err), (5, b""))
             target.finish(self)
 
     def test_interrupted(self):

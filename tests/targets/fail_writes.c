@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Preloaded into remora: writes to anything but the standard descriptors fail with errno
+ * FAIL_WRITES once FAIL_AFTER bytes were written, as on a file system without quotas of one's own.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+	static atomic_size_t written;
+	const char *number = getenv("FAIL_WRITES"), *after = getenv("FAIL_AFTER");
+	struct stat status;
+
+	if (fd > 2 && number && after && size > 1000 && fstat(fd, &status) == 0 &&
+		S_ISREG(status.st_mode) && atomic_fetch_add(&written, size) > strtoul(after, NULL, 10)) {
+		errno = atoi(number);
+		return -1;
+	}
+	return syscall(SYS_write, fd, bytes, size);
+}
