@@ -309,7 +309,7 @@ class Options(Stacks):
         result = self.good(support.remora("shell", target, "-c", "stacks; stacks --native"))
         self.assertEqual(result.out.count("sleep.py:"), 2, repr(result))
         # `py` stays attached: what waits can be read all the same.
-        result = support.remora("shell", target, "-c", "py 1; stacks; stacks --native")
+        result = support.remora("shell", target, "-c", "py 1\nstacks\nstacks --native")
         self.assertEqual(result.status, 3, repr(result))
         self.assertEqual(result.out.count("sleep.py:"), 1, repr(result))
         self.assertIn("hint: `detach` first", result.err)
