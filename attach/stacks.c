@@ -20,6 +20,8 @@ enum {
 	READINGS = 8,	     /* of a thread that cannot be stopped, until two agree */
 	STATES = 32,	     /* interpreters in which one thread has frames */
 	STOP_US = 1000000,
+	STOPS = 3,	     /* of a thread whose frames do not hang together */
+	LATE = 16,	     /* threads that did not stop in time; each costs a second */
 	READ_NS = 10000000,  /* how long a thread may stand still for a deep stack */
 };
 
@@ -50,6 +52,8 @@ struct look {
 	pid_t *tids, *inners;
 	size_t count;
 	bool may_stop;
+	struct rmr_tracee late[LATE]; /* still seized: they stop when they can, and are let go then */
+	size_t late_count;
 	sigset_t outside;
 	struct rmr_error *err;
 	/* the thread under way */
@@ -134,6 +138,14 @@ static bool read_waiting(struct look *look, pid_t tid)
 	return false;
 }
 
+static void let_go(struct look *look)
+{
+	for (size_t i = look->late_count; i-- > 0;) {
+		if (rmr_tracee_let_go(&look->late[i]))
+			look->late[i] = look->late[--look->late_count];
+	}
+}
+
 static struct rmr_error *read_stopped(struct look *look, pid_t tid)
 {
 	struct rmr_pause pause;
@@ -143,6 +155,10 @@ static struct rmr_error *read_stopped(struct look *look, pid_t tid)
 	rmr_memory_forget(look->memory);
 	read_chains(look, 0);
 	struct rmr_error *err = rmr_pause_begin_any(&pause, look->target, tid, STOP_US);
+	if (err && err->code == RMR_E_TIMEOUT) {
+		look->late[look->late_count++].tid = tid;
+		look->may_stop = look->late_count < LATE;
+	}
 	if (err)
 		return err;
 	/* Whether they would let remora attach does not matter. */
@@ -188,11 +204,15 @@ static struct rmr_error *read_thread(struct look *look, pid_t tid)
 
 	look->has_natives = false;
 	/* One that sleeps uninterruptibly does not stop. */
-	bool stop = look->may_stop && (native ? look->sight.status.state != 'D' : true);
+	bool stop = look->may_stop && !(native && look->sight.status.state == 'D');
 	if ((!native || !stop) && read_waiting(look, tid))
 		return NULL;
 	if (stop) {
-		struct rmr_error *err = read_stopped(look, tid);
+		struct rmr_error *err = NULL;
+		look->end = RMR_STACK_CHANGED;
+		/* It may have stood in the midst of a change of its own. */
+		for (int i = 0; !err && look->end == RMR_STACK_CHANGED && i < STOPS; i++)
+			err = read_stopped(look, tid);
 		if (!err)
 			return NULL;
 		rmr_log("%s", err->message);
@@ -346,6 +366,7 @@ static bool is_wanted(const struct look *look, pid_t tid)
 static struct rmr_error *read_all(struct look *look)
 {
 	for (size_t i = 0; i < look->count; i++) {
+		let_go(look);
 		find_states(look, look->inners[i]);
 		if (!see(look, look->tids[i], &look->sight) || !is_wanted(look, look->tids[i]))
 			continue;
