@@ -3,7 +3,7 @@
 """Measures remora beside what else a Python can be asked with, in one interleaved run: see README.md.
 
   python3 tests/bench            the quick form: 100,000 objects, some minutes
-  python3 tests/bench --full     100,000, 1 and 10 million objects; wants 4 GB of disk, 6 GB of memory
+  python3 tests/bench --full     100,000, 1 and 10 million objects; wants 6 GB of disk and of memory
 """
 import argparse
 import datetime

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import statistics
+import subprocess
 import sys
 
 import baselines
@@ -50,8 +51,12 @@ class Bench:
         """The interpreter that most is measured on: the chosen one, or one that has objgraph."""
         found = [p for p in pythons.find(programs=True) if p.supported and not p.debug]
         if self.options.python:
-            found = [p for p in found if p.name == self.options.python] or [
-                pythons.Interpreter(self.options.python, [self.options.python])]
+            found = [p for p in found if p.name == self.options.python]
+        if not found:
+            try:
+                found = [pythons.Interpreter(self.options.python, [self.options.python])]
+            except (OSError, subprocess.SubprocessError) as error:
+                raise SystemExit("bench: --python %s: %s" % (self.options.python, error))
         return next((p for p in found if p.has("objgraph")), found[0])
 
     def file(self, name):
