@@ -7,6 +7,7 @@
 #define RMR_TESTS_FUZZ_EXERCISE_HEAP_H
 
 #include "cli/heap/cycles.h"
+#include "cli/heap/diff.h"
 #include "cli/heap/dominators.h"
 #include "cli/heap/graph.h"
 #include "cli/heap/groups.h"
@@ -85,6 +86,33 @@ static inline void exercise_heap(struct rmr_heap *heap)
 	if (exercise_ok(rmr_waste_find(heap, 3, &waste)))
 		rmr_waste_destroy(waste);
 	fclose(sink);
+}
+
+/** Compares two, as dumps of one process if they say so. */
+static inline void exercise_two(struct rmr_heap *first, struct rmr_heap *second)
+{
+	struct rmr_heap *heaps[] = {first, second, second};
+	struct rmr_dominators *dominators[3] = {0};
+	struct rmr_leaks *leaks;
+	struct rmr_diff *diff;
+
+	if (exercise_ok(rmr_dominators_create(first, &dominators[0])) &&
+		exercise_ok(rmr_dominators_create(second, &dominators[1]))) {
+		dominators[2] = dominators[1];
+		for (size_t count = 2; count <= 3; count++) {
+			for (enum rmr_diff_by by = 0; by <= RMR_DIFF_PATH; by++) {
+				struct rmr_diff_options options = {.by = by,
+					.group = RMR_GROUPS_VIA, .growth = by == RMR_DIFF_GROUP};
+				if (exercise_ok(rmr_diff_create(heaps, dominators, count, &options,
+					    &diff)))
+					rmr_diff_destroy(diff);
+			}
+		}
+		if (exercise_ok(rmr_leaks_find(heaps, dominators, 2, 5, &leaks)))
+			rmr_leaks_destroy(leaks);
+	}
+	rmr_dominators_destroy(dominators[0]);
+	rmr_dominators_destroy(dominators[1]);
 }
 
 #endif
