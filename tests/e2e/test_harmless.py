@@ -111,7 +111,7 @@ class Survives:
     def kills(self, kind, sent=signal.SIGKILL):
         generator = random.Random(kind)
         lines = [("run", "-c", "print(1)"), ("run", "-c", "import time; time.sleep(0.03)"),
-                 ("dump", "-o", "/dev/null")]
+                 ("dump", "-o", "/dev/null"), ("stacks", "--native")]
         with support.Target(pythons.main(), kind) as target:
             target.arenas = 3
             before = support.Snapshot(target)
@@ -119,11 +119,11 @@ class Survives:
             for line in lines:
                 usual.append(self.good(support.remora(line[0], target, *line[1:])).seconds)
             for number in range(KILLS):
-                line = lines[number % 3]
+                line = lines[number % len(lines)]
                 process = subprocess.Popen(support.command(line[0], target, *line[1:]),
                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                            env=support.environment())
-                time.sleep(generator.uniform(0, usual[number % 3] * 1.1))
+                time.sleep(generator.uniform(0, usual[number % len(lines)] * 1.1))
                 process.send_signal(sent)
                 process.wait(20)
                 self.survived(target, before)

@@ -77,6 +77,8 @@ START_TEST(test_find)
 					     0xc0, 0x0f, 0,    0,    0,	   0x0f, 0x05};
 	/* mov 0x10(%rip), %eax */
 	static const unsigned char load[] = {0xf3, 0x0f, 0x1e, 0xfa, 0x8b, 0x05, 0x10, 0, 0, 0};
+	/* mov 0x10(%rip), %rax */
+	static const unsigned char wide[] = {0x48, 0x8b, 0x05, 0x10, 0, 0, 0};
 
 	ck_assert_int_eq(rmr_arch_find_syscall(code, sizeof(code)), 4);
 	ck_assert_int_eq(rmr_arch_find_syscall(code, 6), -1);
@@ -85,6 +87,8 @@ START_TEST(test_find)
 	ck_assert_uint_eq(rmr_arch_find_load(load, sizeof(load), 0x1000), 0x1000 + 10 + 0x10);
 	ck_assert_uint_eq(rmr_arch_find_load(load + 4, sizeof(load) - 4, 0x1000), 0x1000 + 6 + 0x10);
 	ck_assert_uint_eq(rmr_arch_find_load(load, 9, 0x1000), 0);
+	ck_assert_uint_eq(rmr_arch_find_load(wide, sizeof(wide), 0x1000), 0x1000 + 7 + 0x10);
+	ck_assert_uint_eq(rmr_arch_find_load(wide, sizeof(wide) - 1, 0x1000), 0);
 	ck_assert_uint_eq(rmr_arch_find_load(code, sizeof(code), 0x1000), 0);
 }
 END_TEST

@@ -14,7 +14,8 @@ START_TEST(test_status)
 				   "NSpid:\t4711\t12\t3\nVmSize:\t  100 kB\nVmRSS:\t 2048 kB\nThreads:\t51\n"
 				   "SigPnd:\t0000000000000001\nShdPnd:\t8000000000000000\n"
 				   "SigBlk:\tfffffffe7ffbfeff\nSigIgn:\t0000000001001000\n"
-				   "CapPrm:\t000001ffffffffff\nCapEff:\t0000000000080000\nSeccomp:\t2\n";
+				   "CapPrm:\t000001ffffffffff\nCapEff:\t0000000000080000\nSeccomp:\t2\n"
+				   "voluntary_ctxt_switches:\t40\nnonvoluntary_ctxt_switches:\t2\n";
 	struct rmr_status status;
 
 	rmr_status_parse(text, &status);
@@ -36,6 +37,7 @@ START_TEST(test_status)
 	ck_assert_uint_eq(status.permitted, 0x1ffffffffff);
 	ck_assert_uint_eq(status.effective, 0x80000);
 	ck_assert_int_eq(status.seccomp, 2);
+	ck_assert_uint_eq(status.switches, 42);
 }
 END_TEST
 
