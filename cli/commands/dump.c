@@ -106,7 +106,7 @@ static struct rmr_error *write_records(struct dumping *dumping, struct rmr_ring 
 	};
 
 	rmr_progress_init(&dumping->line, "dumping", false);
-	dumping->line.at_least = true; // what the collector knows of; strings and numbers come on top
+	dumping->line.is_estimate = true;
 	struct rmr_error *err = rmr_dump_write(ring, &options, sink, &dumping->totals);
 	rmr_progress_end(&dumping->line);
 	return err;

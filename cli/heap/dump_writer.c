@@ -30,7 +30,8 @@ struct writer {
 	struct rmr_dump_totals *totals;
 	struct type_text *types;
 	uint32_t type_room;
-	uint64_t objects, expected;
+	uint64_t objects;
+	uint64_t tracked, tracked_done; // of the last COUNT
 	bool meliae;
 	bool ended;
 	// An object whose parts are awaited.
@@ -608,7 +609,8 @@ static struct rmr_error *read_record(struct writer *w, const unsigned char *byte
 			return rmr_dump_bad("a short root");
 		return w->meliae ? NULL : rmr_dump_root(w->sink, &c, head);
 	case RMR_REC_COUNT:
-		w->expected = rmr_dump_next_word(&c);
+		w->tracked = rmr_dump_next_word(&c);
+		w->tracked_done = rmr_dump_next_word(&c);
 		return NULL;
 	case RMR_REC_END:
 		return read_end(w, &c);
@@ -624,6 +626,15 @@ static uint64_t now_ms(void)
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
+// How many objects it will be: the collector knows only its own, but those written so far brought the
+// others with them in proportion. At first that says little: roots come before all lists.
+static uint64_t expected(const struct writer *w)
+{
+	if (!w->tracked_done || w->tracked_done < w->tracked / 32 || w->tracked_done > w->tracked)
+		return 0;
+	return (uint64_t)((double)w->objects * (double)w->tracked / (double)w->tracked_done);
+}
+
 static struct rmr_error *report(struct writer *w, uint64_t *last)
 {
 	uint64_t now = now_ms();
@@ -634,7 +645,7 @@ static struct rmr_error *report(struct writer *w, uint64_t *last)
 	struct rmr_dump_progress progress = {
 		.objects = w->objects,
 		.bytes = rmr_dump_sink_size(w->sink),
-		.expected = w->expected,
+		.expected = expected(w),
 	};
 	return w->options->progress(w->options->progress_arg, &progress);
 }

@@ -68,7 +68,7 @@ struct rmr_dump_trailer {
 struct rmr_dump_progress {
 	uint64_t objects;       /**< written so far */
 	uint64_t bytes;         /**< of output, before compression */
-	uint64_t expected;      /**< objects that are sure to come in all (at least), 0 = unknown */
+	uint64_t expected;      /**< about how many objects there will be in all, 0 = unknown */
 };
 
 struct rmr_dump_options {

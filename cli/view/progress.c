@@ -41,15 +41,19 @@ void rmr_progress_update(struct rmr_progress *progress, uint64_t done, uint64_t 
 	rmr_line_addf(&line, "%s: ", progress->what);
 	add(&line, done);
 	if (total > done) {
-		rmr_line_addf(&line, progress->at_least ? " of at least " : " of ");
+		rmr_line_addf(&line, progress->is_estimate ? " of about " : " of ");
 		add(&line, total);
 	}
-	if (total && !progress->at_least)
+	if (!progress->bytes)
+		rmr_line_addf(&line, " objects");
+	if (total)
 		rmr_line_addf(&line, " (%.0f%%)", 100.0 * (double)done / (double)total);
-	rmr_line_add(&line, ", ", 2);
-	add(&line, (uint64_t)rate);
-	rmr_line_add(&line, "/s", 2);
-	if (total > done && done && !progress->at_least) {
+	if (done) {
+		rmr_line_add(&line, ", ", 2);
+		add(&line, (uint64_t)rate);
+		rmr_line_add(&line, "/s", 2);
+	}
+	if (total > done && done) {
 		rmr_line_add(&line, ", ", 2);
 		uint64_t left = (uint64_t)((double)(total - done) / rate) + 1;
 		rmr_number_add_duration(&line, left * 1000000000);

@@ -13,7 +13,7 @@
 struct rmr_progress {
 	const char *what; /**< "loading app.json": static or outliving it, safe text */
 	bool bytes;	  /**< amounts are bytes, not objects */
-	bool at_least;	  /**< the total is a lower bound: no share, no time left */
+	bool is_estimate; /**< the total is estimated */
 	bool enabled;
 	bool shown; /**< a line stands on the terminal */
 	uint64_t started_ns;

@@ -27,7 +27,7 @@ enum rmr_rec_kind {
 	RMR_REC_OBJECT,
 	RMR_REC_PART,
 	RMR_REC_ROOT,
-	RMR_REC_COUNT, /**< how many objects the collector's lists hold, for the progress shown */
+	RMR_REC_COUNT, /**< how far the walk is; now and then */
 	RMR_REC_END,
 };
 
@@ -158,7 +158,8 @@ struct rmr_rec_root_head {
 /** RMR_REC_COUNT. */
 struct rmr_rec_count {
 	struct rmr_rec head;
-	uint64_t tracked;
+	uint64_t tracked; /**< objects that the collector's lists hold */
+	uint64_t done;    /**< those of them that were written, with what only they lead to */
 };
 
 /** RMR_REC_END: then one text: why the dump is partial, or empty. */

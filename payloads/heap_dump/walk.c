@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "payloads/heap_dump/walker.h"
 
-enum { GENERATIONS = 3, HANG_TICKS = 20, ALT_STACK = 64 << 10 };
+enum { GENERATIONS = 3, HANG_TICKS = 20, ALT_STACK = 64 << 10, COUNT_EVERY = 16 << 10 };
 
 // ---- faults ----
 
@@ -214,6 +214,17 @@ static void mark_tracked(struct rmr_heap_dump *w)
 	}
 }
 
+static void write_count(struct rmr_heap_dump *w)
+{
+	uint64_t *start = rmr_emit_begin(w);
+
+	if (!start)
+		return;
+	start[1] = w->tracked;
+	start[2] = w->tracked - w->left;
+	rmr_emit_end(w, start, start + 3, RMR_REC_COUNT, 0, 0);
+}
+
 static void walk_lists(struct rmr_heap_dump *w)
 {
 	uint64_t mask = ~UINT64_C(3), gc = w->rt.gc_head;
@@ -231,7 +242,8 @@ static void walk_lists(struct rmr_heap_dump *w)
 				continue;
 			if (w->left == 0)
 				return;
-			w->left--;
+			if (unlikely(w->left-- % COUNT_EVERY == 0))
+				write_count(w);
 			rmr_emit(w, node + gc, true);
 			if (unlikely(w->stack_count))
 				rmr_emit_rest(w);
@@ -249,16 +261,6 @@ static uint64_t now_ns(void)
 
 	rmr_sys(__NR_clock_gettime, 1 /* CLOCK_MONOTONIC */, &time);
 	return (uint64_t)time.sec * 1000000000 + (uint64_t)time.nsec;
-}
-
-static void write_count(struct rmr_heap_dump *w)
-{
-	uint64_t *start = rmr_emit_begin(w);
-
-	if (!start)
-		return;
-	start[1] = w->tracked;
-	rmr_emit_end(w, start, start + 2, RMR_REC_COUNT, 0, 0);
 }
 
 static void write_end(struct rmr_heap_dump *w, uint64_t started)
