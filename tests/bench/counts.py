@@ -29,6 +29,7 @@ STORED = HERE / "counts.json"
 SIZES = (20000, 40000, 80000)
 WORSE = 1.3
 LINEAR = 1.15
+FEW = 20  # so many have no growth to speak of: a part that does not depend on the size of the heap
 DEADLINE = 300
 COLLECTED = re.compile(rb"Collected : ([0-9]+)")
 
@@ -175,10 +176,9 @@ def judge(name, each, growth, stored):
     """None, or what is wrong."""
     if name not in stored:
         return "not in counts.json: run with --store"
-    if each > stored[name] * WORSE:
+    if each > stored[name] * WORSE + FEW:
         return "%.2f times the %.0f stored" % (each / stored[name], stored[name])
-    # A count of next to nothing has no growth to speak of.
-    if growth > LINEAR and each > 20:
+    if growth > LINEAR and each > FEW:
         return "not linear: an object more costs %.2f times as much in the larger heap" % growth
     return None
 
