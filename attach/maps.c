@@ -95,6 +95,22 @@ static bool parse_line(char *line, struct rmr_map *map)
 	return true;
 }
 
+/*
+ * The kernel gives the file out a page at a time. A mapping that ended one page and has grown before
+ * the next is read is listed again there: what is new of it counts. False if it is out of order.
+ */
+static bool follow(struct rmr_map *map, const struct rmr_map *before)
+{
+	if (map->end <= before->end)
+		return false;
+	if (map->start >= before->end)
+		return true;
+	if (map->inode)
+		map->offset += before->end - map->start;
+	map->start = before->end;
+	return true;
+}
+
 static size_t count_lines(const char *text, size_t size)
 {
 	size_t count = size && text[size - 1] != '\n';
@@ -120,9 +136,9 @@ struct rmr_error *rmr_maps_init(struct rmr_maps *maps, const char *text, size_t 
 			end = copy + size;
 		*end = '\0';
 		struct rmr_map *map = &array[count];
-		if (!parse_line(line, map) || (count && map->start < map[-1].end))
-			return rmr_error_create(
-				RMR_E_OS, 0, "line %zu of the maps file is malformed", count + 1);
+		if (!parse_line(line, map) || (count && !follow(map, &map[-1])))
+			return rmr_error_create(RMR_E_OS, 0,
+				"line %zu of the maps file is malformed: %.80s", count + 1, line);
 		count++;
 		line = end + 1;
 	}

@@ -34,8 +34,9 @@ struct rmr_maps {
 
 /**
  * Parses @p size bytes of @p text. An empty text gives count 0. A line that is no mapping, an empty
- * range, or one that overlaps the line before is RMR_E_OS, with its line number. The result is
- * independent of @p text.
+ * range, or one below the line before is RMR_E_OS, with its line number; of one that overlaps the line
+ * before (the target maps while the file is read) the rest is taken. The result is independent of
+ * @p text.
  */
 struct rmr_error *rmr_maps_init(struct rmr_maps *maps, const char *text, size_t size) RMR_MUST_CHECK;
 void rmr_maps_deinit(struct rmr_maps *maps);

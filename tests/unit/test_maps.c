@@ -85,6 +85,23 @@ START_TEST(test_edges)
 }
 END_TEST
 
+/* A mapping that grew between two reads of the file. */
+START_TEST(test_grown)
+{
+	struct rmr_maps maps;
+
+	ck_assert_ptr_null(parse("1000-3000 r--p 00000000 00:01 7\n2000-5000 r--p 00001000 00:01 7\n"
+				 "5000-6000 rw-p 00000000 00:00 0\n5000-8000 rw-p 00000000 00:00 0\n",
+		&maps));
+	ck_assert_uint_eq(maps.count, 4);
+	ck_assert_uint_eq(maps.maps[1].start, 0x3000);
+	ck_assert_uint_eq(maps.maps[1].offset, 0x2000);
+	ck_assert_uint_eq(maps.maps[3].start, 0x6000);
+	ck_assert_uint_eq(maps.maps[3].offset, 0);
+	rmr_maps_deinit(&maps);
+}
+END_TEST
+
 static const struct {
 	const char *text;
 	int line;
@@ -102,7 +119,7 @@ static const struct {
 	{"10000000000000000-20000000000000000 r--p 00000000 00:00 0", 1},
 	{"1000-2000 r--p 00000000 100000000:00 0", 1},
 	{"1000-2000 r--p 00000000 00:00 99999999999999999999", 1},
-	{"1000-2000 r--p 00000000 00:00 0\n1800-3000 r--p 00000000 00:00 0\n", 2},
+	{"1000-2000 r--p 00000000 00:00 0\n1000-2000 r--p 00000000 00:00 0\n", 2},
 	{"1000-2000 r--p 00000000 00:00 0\n0800-0900 r--p 00000000 00:00 0\n", 2},
 };
 
@@ -157,6 +174,7 @@ int main(void)
 
 	tcase_add_test(tcase, test_fields);
 	tcase_add_test(tcase, test_find);
+	tcase_add_test(tcase, test_grown);
 	tcase_add_loop_test(tcase, test_edges, 0, sizeof(edges) / sizeof(edges[0]));
 	tcase_add_loop_test(tcase, test_bad, 0, sizeof(bad) / sizeof(bad[0]));
 	tcase_add_test(tcase, test_damage);
