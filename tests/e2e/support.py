@@ -111,10 +111,11 @@ def read(path, default=""):
 
 class Kind:
     """A kind of target. vary names what changes by itself and cannot be compared: "threads", "fds",
-    "maps", "state". busy: ticks must go on."""
+    "maps", "state". busy: ticks must go on. env: what its environment has besides."""
 
-    def __init__(self, script, *args, busy=False, reports=True, vary=""):
+    def __init__(self, script, *args, busy=False, reports=True, vary="", env=None):
         self.script, self.args, self.busy, self.reports = script, args, busy, reports
+        self.env = env or {}
         self.vary = set(vary.split())
 
 
@@ -164,7 +165,7 @@ class Target:
         for arg in self.kind.args + args:
             line.append(interpreter.place(arg) if isinstance(arg, pathlib.Path) else str(arg))
         self.errors = tempfile.TemporaryFile()
-        clean = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0", **(env or {}))
+        clean = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0", **dict(self.kind.env, **(env or {})))
         self.process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.errors, env=clean, pass_fds=pass_fds)
         self.pid = self.process.pid
@@ -388,7 +389,8 @@ def differences(target, before, after):
             if (lines["SigBlk"], lines["TracerPid"]) not in masks | {(None, None)}:
                 wrong.append("thread %s: %s" % (tid, lines))
     if "fds" not in vary:
-        same("descriptors", before.fds, after.fds)
+        same("descriptors", *(dict(set(one.items()) - set(other.items())) for one, other in
+                              ((before.fds, after.fds), (after.fds, before.fds))))
     if "children" not in vary:
         same("children", before.children, after.children)
     if "maps" not in vary:

@@ -210,7 +210,59 @@ class Ends(support.LiveTest):
                 target.close()
 
 
+class Traces(support.LiveTest):
+    def collector(self, interpreter):
+        """Attaches to an idle target make no work for its collector, and leave no objects, once there was
+        a first. (torture.py shows that Python's blocks of memory are as many at attach 2,000 as at 400.)"""
+        with support.Target(interpreter, "sleep") as target:
+            lines = [("run", "-c", "pass"), ("dump", "-o", "/dev/null"), ("dump", "-o", "/dev/null", "--in-place")]
+            seen = []
+            for line in lines * 4:
+                self.good(support.remora(line[0], target, *line[1:]))
+                seen.append(target.report()["collector"])
+            (_, collections, objects, blocks), (_, collections2, objects2, blocks2) = seen[2], seen[-1]
+            self.assertEqual(collections2[1:], collections[1:], seen)
+            self.assertLessEqual(collections2[0] - collections[0], 1, seen)
+            self.assertLess(objects2 - objects, 200, seen)
+            self.assertLess(blocks2 - blocks, 100, seen)
+            target.finish(self)
+
+    def test_user_ids_change_during_a_payload(self):
+        """setuid() and setgroups() are carried out in every thread, those of the agent too."""
+        with self.start("setids") as target:
+            code = ("import _thread\nlock = _thread.allocate_lock()\nlock.acquire()\n"
+                    "lock.acquire(True, 0.5)\nprint(1)")
+            with support.unharmed(self, target):
+                process = subprocess.Popen(support.command("run", target, "-c", "print(0)\n" + code),
+                                           stdout=subprocess.PIPE, env=support.environment())
+                self.assertEqual(process.stdout.readline(), b"0\n")
+                ticks = target.report()["ticks"]
+                support.wait_for(lambda: target.report()["ticks"] > ticks + 10, target.condition(), 20)
+                self.assertIsNone(process.poll(), "the payload has ended too early to show anything")
+                self.assertEqual(process.communicate(timeout=20)[0], b"1\n")
+            target.finish(self)
+
+
+for _interpreter in pythons.supported():
+    setattr(Traces, "test_collector_%s" % _interpreter, lambda self, python=_interpreter: self.collector(python))
+
+
 class Together(support.LiveTest):
+    def test_second_remora_is_refused(self):
+        """At once, in one line that names the first, which goes on."""
+        with support.Target(pythons.main(), "threads") as target:
+            with support.unharmed(self, target):
+                code = "import sys\nprint(1)\nimport time\ntime.sleep(1)\nprint(2)"
+                first = subprocess.Popen(support.command("run", target, "-c", code),
+                                         stdout=subprocess.PIPE, env=support.environment())
+                self.assertEqual(first.stdout.readline(), b"1\n")
+                for line in (("run", target, "-c", "pass"), ("dump", target, "-o", "/dev/null")):
+                    self.refused(support.remora(*line), 3,
+                                 r"another remora \(process %d\) is attached" % first.pid, 1)
+                self.assertIsNone(first.poll(), "the first has ended too early to show anything")
+                self.assertEqual(first.communicate(timeout=20)[0], b"2\n")
+            target.finish(self)
+
     def test_many_remoras_on_one_target(self):
         with support.Target(pythons.main(), "threads") as target:
             before = support.Snapshot(target)
