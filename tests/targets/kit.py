@@ -7,6 +7,7 @@ Python literal. SIGTERM ends it with status 0. Nothing else may ever appear on d
 
 Imports as little as it can, so that a module that remora drags in is seen. Runs on 3.6 and later.
 """
+import _signal
 import gc
 import os
 import signal
@@ -45,8 +46,8 @@ def state():
                gc.get_freeze_count() if hasattr(gc, "get_freeze_count") else 0],
         "collector": [gc.get_count(), [g["collections"] for g in gc.get_stats()], len(gc.get_objects()),
                       sys.getallocatedblocks()],
-        "handlers": [(n, int(h) if isinstance(h, int) else h and id(h)) for n, h in
-                     ((n, signal.getsignal(n)) for n in range(1, signal.NSIG))],
+        "handlers": [(n, h if h is None or isinstance(h, int) else id(h)) for n, h in
+                     ((n, _signal.getsignal(n)) for n in range(1, signal.NSIG))],
         "hooks": [len(sys.meta_path), len(sys.path_hooks), id(sys.__dict__.get("unraisablehook"))],
         "trace": [sys.gettrace() is None, sys.getprofile() is None],
         "switch_interval": sys.getswitchinterval(),
