@@ -115,9 +115,18 @@ def start_thread(function, *args):
     return thread
 
 
+def small_stacks():
+    """The smallest that this interpreter allows: 64 KB, some debug builds want 100."""
+    import threading
+    try:
+        threading.stack_size(64 * 1024)
+    except ValueError:
+        threading.stack_size(128 * 1024)
+
+
 def have_had_a_thread():
     """From now on the C library takes its locks; what that thread left, a small stack, serves nobody."""
     import threading
-    threading.stack_size(64 * 1024)
+    small_stacks()
     start_thread(int).join()
     threading.stack_size(0)

@@ -5,7 +5,7 @@ import time
 
 import kit
 
-threading.stack_size(64 * 1024)
+kit.small_stacks()
 forever = threading.Lock()
 forever.acquire()
 
