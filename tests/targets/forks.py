@@ -52,6 +52,8 @@ def forever():
         work(turn)
 
 
+# Where Python notes that it has warned of a fork in a process with threads (3.12 and later).
+__warningregistry__ = {}
 sys.stdout.flush()
 work = fork_once
 if "quick" in sys.argv:
