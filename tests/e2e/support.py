@@ -149,7 +149,7 @@ KINDS = {
     "deep": Kind("recursion", "8000", busy=True, vary="state"),
     "stacks": Kind("stacks"),
     "deep_python": Kind("recursion", "8000", "0", busy=True, vary="state"),
-    "gil_kept": Kind("gil_kept", HELPERS, vary="state"),
+    "gil_kept": Kind("gil_kept", HELPERS, vary="state pending"),
     "floats": Kind("floats", HELPERS, busy=True, vary="state"),
     "busy_c": Kind("busy_c", HELPERS, "50", busy=True, vary="state"),
     "gil_forever": Kind("busy_c", HELPERS, "0", reports=False, vary="state"),
