@@ -21,6 +21,10 @@
 
 static const char proc[] = "/proc";
 
+enum {
+	EXIT_MS = 1000, /* from the end of a process's memory to its own, on a busy machine */
+};
+
 static struct rmr_error *gone(pid_t pid)
 {
 	if (access("/proc/self/status", F_OK) < 0)
@@ -192,12 +196,43 @@ static struct rmr_error *open_pidfd(struct rmr_target *target)
 			RMR_E_OS, errno, "cannot open process %d", (int)target->pid);
 	/* A thread's id is EINVAL or ENOENT. */
 	struct rmr_status status;
-	if (!rmr_status_read(proc, target->pid, &status)) {
+	if (!rmr_status_read(proc, target->pid, &status) && status.tgid != target->pid) {
 		struct rmr_error *err = check_status(&status, target->pid);
 		if (err)
 			return err;
 	}
 	return gone(target->pid);
+}
+
+static bool has_exited(const struct rmr_target *target, int wait_ms)
+{
+	struct pollfd poller = {.fd = target->pidfd, .events = POLLIN};
+	int n;
+
+	do
+		n = poll(&poller, 1, wait_ms);
+	while (n < 0 && errno == EINTR);
+	return n != 0;
+}
+
+static struct rmr_error *exited(const struct rmr_target *target)
+{
+	return rmr_error_create(RMR_E_GONE, 0, "process %d has exited", (int)target->pid);
+}
+
+struct rmr_error *rmr_target_check(const struct rmr_target *target)
+{
+	unsigned char byte;
+
+	if (has_exited(target, 0))
+		return exited(target);
+	/* The descriptor stays with the memory that it was opened for. */
+	if (!target->libc || rmr_target_read_some(target, target->libc->start, &byte, 1) == 1)
+		return NULL;
+	if (has_exited(target, EXIT_MS))
+		return exited(target);
+	return rmr_error_create(RMR_E_GONE, 0, "process %d has just become another program",
+		(int)target->pid);
 }
 
 static struct rmr_error *open_target(struct rmr_target *target)
@@ -378,18 +413,6 @@ struct rmr_error *rmr_target_write(
 			     (int)target->pid);
 }
 
-struct rmr_error *rmr_target_check(const struct rmr_target *target)
-{
-	struct pollfd poller = {.fd = target->pidfd, .events = POLLIN};
-	int n;
-
-	do
-		n = poll(&poller, 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n == 0)
-		return NULL;
-	return rmr_error_create(RMR_E_GONE, 0, "process %d has exited", (int)target->pid);
-}
 
 bool rmr_target_has_thread(const struct rmr_target *target, pid_t inner)
 {

@@ -57,7 +57,7 @@ struct rmr_error *rmr_target_read(const struct rmr_target *target, rmr_addr_t ad
 struct rmr_error *rmr_target_write(const struct rmr_target *target, rmr_addr_t address,
 	const void *bytes, size_t size) RMR_MUST_CHECK;
 
-/** NULL while the process lives; else RMR_E_GONE. Zombies are gone. */
+/** NULL while the process lives and is the program that was opened; else RMR_E_GONE. Zombies are gone. */
 struct rmr_error *rmr_target_check(const struct rmr_target *target) RMR_MUST_CHECK;
 
 /** True if thread @p inner (a tid in the target's own PID namespace) is still there. */

@@ -322,7 +322,13 @@ struct rmr_error *rmr_session_open(pid_t pid, const struct rmr_session_options *
 		err = attach(session);
 	}
 	if (err) {
-		// The error that matters is the first one.
+		// What fails in a process that has ended, or become another program, fails in odd ways.
+		struct rmr_error *now = session->target && err->code != RMR_E_INTERRUPTED
+			? rmr_target_check(session->target) : NULL;
+		if (now) {
+			rmr_error_destroy(err);
+			err = now;
+		}
 		rmr_error_destroy(rmr_session_close(session));
 		return err;
 	}
