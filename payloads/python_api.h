@@ -67,6 +67,7 @@
 	X(_Py_NegativeRefcount, 0)                                                                 \
 	X(_Py_RefTotal, 0)                                                                         \
 	X(_Py_MergeZeroLocalRefcount, 0)                                                           \
+	X(_Py_tracemalloc_config, 0)                                                               \
 	X(_PySet_Dummy, 0)                                                                         \
 	X(_Py_NoneStruct, 1)                                                                       \
 	X(_Py_TrueStruct, 1)                                                                       \

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/view/number.h"
 #include "cli/view/progress.h"
+#include "payloads/heap_dump/records.h"
 #include "payloads/ring.h"
 
 #include <errno.h>
@@ -197,6 +198,9 @@ static void tell_cost(const struct dumping *dumping, uint64_t started)
 		rmr_line_get(&objects), (int)dumping->header.pid, (double)(rmr_log_now() - started) / 1e9,
 		(double)cost.stop_ns / 1e6, (double)cost.gil_hold_ns / 1e6);
 	rmr_line_deinit(&objects);
+	if (dumping->totals.tracemalloc == RMR_TRACEMALLOC_LOST)
+		rmr_command_warn("tracemalloc is on, and its traces %s: the dump has none",
+			dumping->settings->in_place ? "are not read in place" : "were not found");
 	if (dumping->totals.partial[0])
 		rmr_command_warn("the dump is partial: %s", dumping->totals.partial);
 }

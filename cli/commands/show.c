@@ -3,6 +3,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/object.h"
 #include "cli/heap/paths.h"
+#include "cli/heap/traces.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,30 @@ static void put_value(struct rmr_view *view, const struct rmr_heap *heap, uint32
 	rmr_view_put_text(view, text);
 }
 
+/** Where it was allocated: the frames, the innermost first, one a line for people. */
+static void put_trace(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
+{
+	_rmr_free_ struct rmr_trace_frame *frames = NULL;
+	struct rmr_line shown = {0}, json = {0};
+	size_t count;
+
+	if (!rmr_traces_frames(heap, rmr_traces_of(heap, id), &frames, &count))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		_rmr_free_ char *text = rmr_traces_frame_text(&frames[i]);
+		rmr_line_addf(&shown, "%s", i ? " < " : "");
+		rmr_line_add_safe(&shown, text ? text : "", text ? strlen(text) : 0);
+		rmr_line_addf(&json, "%s[", i ? "," : "[");
+		rmr_line_add_raw_json(&json, frames[i].file.start, frames[i].file.size);
+		rmr_line_addf(&json, ",%llu]", (unsigned long long)frames[i].line);
+	}
+	rmr_line_addf(&json, "]");
+	rmr_view_field(view, "allocated", NULL, RMR_KIND_TEXT);
+	rmr_view_put_both(view, rmr_line_get(&shown), rmr_line_get(&json));
+	rmr_line_deinit(&shown);
+	rmr_line_deinit(&json);
+}
+
 static void put_record(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id, bool full)
 {
 	struct rmr_record record;
@@ -98,6 +123,7 @@ static void put_record(struct rmr_view *view, const struct rmr_heap *heap, uint3
 	}
 	put_number(view, "weak", RMR_KIND_ADDRESS, record.weak);
 	put_flags(view, record.flags);
+	put_trace(view, heap, id);
 }
 
 /** What dominates it, what would be freed with it, and how it is reached. */

@@ -107,7 +107,7 @@ static const struct rmr_option dominators_options[] = {
 
 static const struct rmr_option groups_options[] = {
 	{.name = "by",
-		.value = "type|module|size|referrer|via|owner",
+		.value = "type|module|size|referrer|via|owner|line",
 		.help = "the property that a group shares (type)"},
 	{.name = "type", .letter = 't', .value = "TYPE", .help = "only objects of this type"},
 	{.name = "where",
@@ -124,7 +124,7 @@ static const struct rmr_option groups_options[] = {
 
 static const struct rmr_option diff_options[] = {
 	{.name = "by",
-		.value = "type|path|module|size|referrer|via|owner",
+		.value = "type|path|module|size|referrer|via|owner|line",
 		.help = "what a row stands for (type)"},
 	{.name = "growth",
 		.help = "each dump's bytes, what grew in every interval first (implied by 4 HEAPs)"},
@@ -221,7 +221,8 @@ const struct rmr_command rmr_commands[] = {
 		rmr_command_summary},
 	{"objects", "list objects, the largest first", "", 0, 0, HEAP_ROWS, objects_options,
 		"--where takes an SQL expression over address, type, module, size, owned, rc, "
-		"len, name, value, referrers, children, retained, dominator, reach, flags.",
+		"len, name, value, referrers, children, retained, dominator, reach, flags, "
+		"allocated.",
 		rmr_command_objects},
 	{"show", "everything known of one object", "ADDRESS", 1, 1, HEAP_ROWS, show_options, NULL,
 		rmr_command_show},
@@ -282,7 +283,7 @@ const struct rmr_command rmr_commands[] = {
 	{"sql", "SQL over objects, references, types, roots and frames", "'SELECT ...'", 1, 1,
 		HEAP_ROWS | RMR_COMMAND_TAIL, NULL,
 		"objects(address, type, module, size, owned, rc, len, name, value, referrers, "
-		"children, retained, dominator, reach, flags)\n\n"
+		"children, retained, dominator, reach, flags, allocated)\n\n"
 		"refs(src, dst, name, kind)\n\n"
 		"types(name, module, label, class, count, bytes, owned, largest)\n\n"
 		"roots(kind, label, name, address)\n\n"

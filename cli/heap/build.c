@@ -17,7 +17,7 @@ struct columns {
 	struct rmr_build *build;
 	struct totals totals[RMR_ORDER_PARTS];
 	uint64_t *line;
-	uint32_t *size, *rc, *len, *owned, *shape, *type, *degree;
+	uint32_t *size, *rc, *len, *owned, *shape, *type, *degree, *trace;
 	uint16_t *flags;
 };
 
@@ -48,52 +48,79 @@ static int compare_shapes(const void *a, const void *b)
 	return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-static struct rmr_error *merge_shapes(struct rmr_build *build)
+/* Lines with a number, of all chunks: sorted, their offsets in a section. */
+static struct rmr_error *merge_numbered(struct rmr_build *build, bool traces,
+	struct rmr_parsed_shape **ret, uint64_t *count_ret)
 {
 	const struct rmr_parsed *parsed = build->parsed;
 	size_t count = 0;
 
 	for (size_t c = 0; c < parsed->chunk_count; c++)
-		count += parsed->chunks[c].shape_count;
-	build->shapes = malloc((count + 1) * sizeof(*build->shapes));
-	uint64_t *offsets = rmr_index_section(build->writer, build->heap, RMR_SECTION_SHAPES,
-		count * sizeof(*offsets));
-	if (!build->shapes || !offsets)
+		count += traces ? parsed->chunks[c].trace_count : parsed->chunks[c].shape_count;
+	*ret = malloc((count + 1) * sizeof(**ret));
+	uint64_t *offsets = rmr_index_section(build->writer, build->heap,
+		traces ? RMR_SECTION_TRACES : RMR_SECTION_SHAPES, count * sizeof(*offsets));
+	if (!*ret || !offsets)
 		return &rmr_enomem;
 	count = 0;
 	for (size_t c = 0; c < parsed->chunk_count; c++) {
 		const struct rmr_chunk *chunk = &parsed->chunks[c];
-		if (chunk->shape_count)
-			memcpy(build->shapes + count, chunk->shapes,
-				chunk->shape_count * sizeof(*build->shapes));
-		count += chunk->shape_count;
+		size_t more = traces ? chunk->trace_count : chunk->shape_count;
+		if (more)
+			memcpy(*ret + count, traces ? chunk->traces : chunk->shapes,
+				more * sizeof(**ret));
+		count += more;
 	}
-	qsort(build->shapes, count, sizeof(*build->shapes), compare_shapes);
+	qsort(*ret, count, sizeof(**ret), compare_shapes);
 	for (size_t i = 0; i < count; i++)
-		offsets[i] = build->shapes[i].offset;
-	build->heap->counts.shapes = count;
+		offsets[i] = (*ret)[i].offset;
+	*count_ret = count;
 	return NULL;
 }
 
-/* Index of the shape with this number, or NARROW_UNKNOWN. Numbers are mostly 0, 1, 2, ... */
-static uint32_t find_shape(const struct rmr_build *build, uint64_t number)
+static struct rmr_error *merge_shapes(struct rmr_build *build)
 {
-	size_t low = 0, high = build->heap->counts.shapes;
+	struct rmr_counts *counts = &build->heap->counts;
+	struct rmr_error *err = merge_numbered(build, false, &build->shapes, &counts->shapes);
 
-	if (number < high && build->shapes[number].number == number)
+	return err ? err : merge_numbered(build, true, &build->traces, &counts->traces);
+}
+
+/* Index of the line with this number, or NARROW_UNKNOWN. Numbers are mostly 0, 1, 2, ... */
+static uint32_t find_number(const struct rmr_parsed_shape *lines, size_t count, uint64_t number)
+{
+	size_t low = 0, high = count;
+
+	if (number < high && lines[number].number == number)
 		return (uint32_t)number;
-	if (number && number <= high && build->shapes[number - 1].number == number)
+	if (number && number <= high && lines[number - 1].number == number)
 		return (uint32_t)number - 1;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (build->shapes[middle].number < number)
+		if (lines[middle].number < number)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (low < build->heap->counts.shapes && build->shapes[low].number == number)
-		return (uint32_t)low;
-	return RMR_NARROW_UNKNOWN;
+	return low < count && lines[low].number == number ? (uint32_t)low : RMR_NARROW_UNKNOWN;
+}
+
+/* Index of the trace of record @p local of the chunk, or NARROW_UNKNOWN. */
+static uint32_t find_trace(const struct rmr_build *build, const struct rmr_chunk *chunk,
+	uint32_t local)
+{
+	size_t low = 0, high = chunk->traced_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (chunk->traced[middle].object < local)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == chunk->traced_count || chunk->traced[low].object != local)
+		return RMR_NARROW_UNKNOWN;
+	return find_number(build->traces, build->heap->counts.traces, chunk->traced[low].trace);
 }
 
 /* A number that did not fit its 32 bits: read the record once more. */
@@ -123,7 +150,7 @@ static void columns_one(struct columns *columns, struct totals *totals, uint32_t
 	uint32_t type = build->type_map[chunk - build->parsed->chunks][object->type];
 	uint32_t shape = object->shape;
 	if (shape != RMR_NARROW_UNKNOWN) {
-		shape = find_shape(build, shape);
+		shape = find_number(build->shapes, build->heap->counts.shapes, shape);
 		totals->unknown_shapes += shape == RMR_NARROW_UNKNOWN;
 	}
 	columns->line[id] = line;
@@ -135,6 +162,8 @@ static void columns_one(struct columns *columns, struct totals *totals, uint32_t
 	columns->type[id] = type;
 	columns->flags[id] = (uint16_t)object->flags;
 	columns->degree[id] = (uint32_t)degree;
+	if (build->heap->counts.traces)
+		columns->trace[id] = find_trace(build, chunk, local);
 
 	uint64_t size = wide(build, line, object->size, false);
 	uint64_t owned = wide(build, line, object->owned, true);
@@ -213,6 +242,7 @@ static bool columns_sections(struct columns *columns)
 		{RMR_SECTION_TYPE, &columns->type},
 		{RMR_SECTION_FLAGS, &columns->flags},
 		{RMR_SECTION_OUT_FIRST, &columns->degree},
+		{RMR_SECTION_TRACE, &columns->trace},
 	};
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
@@ -349,6 +379,7 @@ struct rmr_error *rmr_build_run(struct rmr_heap *heap, struct rmr_parsed *parsed
 		free(build.type_map[c]);
 	free(build.type_map);
 	free(build.shapes);
+	free(build.traces);
 	free(build.strings);
 	return err;
 }

@@ -26,8 +26,9 @@ struct rmr_build {
 	struct rmr_slice *type_names;
 	uint32_t **type_map;
 	size_t type_count, type_room;
-	/* Shapes sorted by number. */
+	/* Shapes and traces sorted by number. */
 	struct rmr_parsed_shape *shapes;
+	struct rmr_parsed_shape *traces;
 	/* The texts of types and roots. */
 	char *strings;
 	size_t strings_size, strings_room;

@@ -2,6 +2,7 @@
 // The first and the last line of a dump.
 #include "cli/heap/dump_text.h"
 #include "cli/heap/dump_writer.h"
+#include "payloads/heap_dump/records.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -112,6 +113,10 @@ struct rmr_error *rmr_dump_write_trailer(struct rmr_dump_sink *sink, enum rmr_du
 	p = put_key_number(p, "types", totals->types);
 	p = put_key_number(p, "roots", totals->roots);
 	p = put_key_number(p, "shapes", totals->shapes);
+	if (totals->tracemalloc == RMR_TRACEMALLOC_ON) {
+		p = put_key_number(p, "traces", totals->traces);
+		p = put_key_number(p, "traced", totals->traced);
+	}
 	p = put_key_number(p, "stop_us", trailer->stop_us);
 	p = put_key_number(p, "gil_us", trailer->gil_us);
 	p = put_key_number(p, "walk_ms", totals->walk_ns / 1000000);

@@ -40,6 +40,7 @@ struct writer {
 	struct tail {
 		uint64_t owned, weak;
 		int64_t line;
+		uint64_t trace;
 		uint32_t shape;
 		unsigned flags;
 	} tail;
@@ -206,6 +207,10 @@ static char *put_tail(char *p, const struct tail *tail)
 		p = PUT(p, ",\"line\":");
 		p = rmr_dump_text_i64(p, tail->line);
 	}
+	if (tail->trace) {
+		p = PUT(p, ",\"trace\":");
+		p = rmr_dump_text_u64(p, tail->trace);
+	}
 	if (tail->owned) {
 		p = PUT(p, ",\"owned\":");
 		p = rmr_dump_text_u64(p, tail->owned);
@@ -286,6 +291,36 @@ static struct rmr_error *read_shape(struct writer *w, struct rmr_dump_cursor *c)
 	return NULL;
 }
 
+static struct rmr_error *read_trace(struct writer *w, struct rmr_dump_cursor *c)
+{
+	uint64_t word = rmr_dump_next_word(c);
+	uint32_t count = (uint32_t)(word >> 32);
+	char *line, *p;
+
+	if (w->meliae)
+		return NULL;
+	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, RMR_DUMP_LINE_ROOM, &line);
+	if (err)
+		return err;
+	p = PUT(line, "{\"trace\":");
+	p = rmr_dump_text_u64(p, (uint32_t)word);
+	p = PUT(p, ",\"frames\":[");
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t number = rmr_dump_next_word(c);
+		struct rmr_dump_text file = rmr_dump_next_text(c);
+		if (c->failed)
+			return rmr_dump_bad("a trace");
+		p = i ? PUT(p, ",[") : PUT(p, "[");
+		p = rmr_dump_put_text(p, &file);
+		*p++ = ',';
+		p = rmr_dump_text_u64(p, number);
+		*p++ = ']';
+	}
+	p = PUT(p, "]}\n");
+	rmr_dump_sink_commit(w->sink, (size_t)(p - line));
+	return NULL;
+}
+
 // ---- objects ----
 
 static char *copy_type(char *p, const char *text, size_t size)
@@ -313,7 +348,7 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 	o->rc = o->rec.rc;
 	o->tail.flags = flags;
 	o->tail.shape = o->rec.shape;
-	o->tail.owned = o->tail.weak = 0;
+	o->tail.owned = o->tail.weak = o->tail.trace = 0;
 	o->hidden = o->keys = 0;
 	if (flags & RMR_OBJECT_WIDE) {
 		o->size = rmr_dump_next_word(c);
@@ -332,6 +367,8 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 	}
 	if (flags & RMR_OBJECT_LINE)
 		o->tail.line = (int64_t)rmr_dump_next_word(c);
+	if (flags & RMR_OBJECT_TRACE)
+		o->tail.trace = rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_NAME)
 		o->name = rmr_dump_next_text(c);
 	if (flags & RMR_OBJECT_MODULE)
@@ -561,7 +598,7 @@ static struct rmr_error *read_end(struct writer *w, struct rmr_dump_cursor *c)
 {
 	struct rmr_dump_totals *t = w->totals;
 	uint64_t *const fields[] = {&t->objects, &t->references, &t->bytes, &t->types, &t->shapes,
-		&t->roots, &t->faults, &t->walk_ns};
+		&t->roots, &t->faults, &t->walk_ns, &t->traces, &t->traced, &t->tracemalloc};
 
 	for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		*fields[i] = rmr_dump_next_word(c);
@@ -608,6 +645,8 @@ static struct rmr_error *read_record(struct writer *w, const unsigned char *byte
 		if (head->size < sizeof(struct rmr_rec_root_head))
 			return rmr_dump_bad("a short root");
 		return w->meliae ? NULL : rmr_dump_root(w->sink, &c, head);
+	case RMR_REC_TRACE:
+		return read_trace(w, &c);
 	case RMR_REC_COUNT:
 		w->tracked = rmr_dump_next_word(&c);
 		w->tracked_done = rmr_dump_next_word(&c);

@@ -56,6 +56,8 @@ struct rmr_dump_totals {
 	uint64_t types, shapes, roots;
 	uint64_t faults;        /**< objects whose references could not be read */
 	uint64_t walk_ns;
+	uint64_t traces, traced; /**< traces of tracemalloc, and objects that have one */
+	uint64_t tracemalloc;   /**< enum rmr_tracemalloc */
 	char partial[512];      /**< why the dump is partial; empty = it is complete */
 };
 

@@ -6,6 +6,7 @@
 #include "cli/heap/intern.h"
 #include "cli/heap/parallel.h"
 #include "cli/heap/text.h"
+#include "cli/heap/traces.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct group_work {
 	uint64_t count;
 	uint32_t *group;     /* of each id; RMR_NO_OBJECT: not asked for */
 	struct rmr_intern keys, words;
+	uint32_t *trace_keys;   /* of each trace: its key + 1 */
 	uint32_t **shape_words; /* of each shape: numbers of its names, + 1; made when needed */
 	struct via *vias;
 	size_t via_count, via_room;
@@ -38,7 +40,8 @@ struct rmr_error *rmr_groups_parse(const char *word, enum rmr_groups_by *ret)
 {
 	static const char *const words[] = {[RMR_GROUPS_TYPE] = "type", [RMR_GROUPS_MODULE] = "module",
 		[RMR_GROUPS_SIZE] = "size", [RMR_GROUPS_REFERRER] = "referrer",
-		[RMR_GROUPS_VIA] = "via", [RMR_GROUPS_OWNER] = "owner"};
+		[RMR_GROUPS_VIA] = "via", [RMR_GROUPS_OWNER] = "owner",
+		[RMR_GROUPS_LINE] = "line"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
 		if (!strcmp(word, words[i])) {
@@ -47,7 +50,7 @@ struct rmr_error *rmr_groups_parse(const char *word, enum rmr_groups_by *ret)
 		}
 	}
 	return rmr_error_hint(rmr_error_create(RMR_E_USAGE, 0, "cannot group by %s", word),
-		"group by type, module, size, referrer, via or owner");
+		"group by type, module, size, referrer, via, owner or line");
 }
 
 static uint32_t id_at(const struct group_work *work, uint64_t i)
@@ -115,6 +118,28 @@ static bool key_by_owner(struct group_work *work, uint32_t id, uint32_t *ret)
 	if (owner == rmr_dominators_top(work->dominators))
 		return put_text(work, "<nothing alone>", ret);
 	return put_text(work, rmr_heap_type_label(work->heap, owner), ret);
+}
+
+static bool key_by_line(struct group_work *work, uint32_t id, uint32_t *ret)
+{
+	uint32_t trace = rmr_traces_of(work->heap, id);
+
+	if (trace == RMR_NO_OBJECT)
+		return put_text(work, "<not traced>", ret);
+	if (!work->trace_keys)
+		work->trace_keys = calloc(rmr_traces_count(work->heap), sizeof(uint32_t));
+	if (!work->trace_keys)
+		return false;
+	if (!work->trace_keys[trace]) {
+		char *place = rmr_traces_place(work->heap, trace);
+		bool complete = put_text(work, place ? place : "<unknown>", ret);
+		free(place);
+		if (!complete)
+			return false;
+		work->trace_keys[trace] = *ret + 1;
+	}
+	*ret = work->trace_keys[trace] - 1;
+	return true;
 }
 
 /* Sets of names or types: collected from the side of the referrers, each read once. */
@@ -378,6 +403,7 @@ static bool key_all(struct group_work *work)
 		[RMR_GROUPS_MODULE] = key_by_module,
 		[RMR_GROUPS_SIZE] = key_by_size,
 		[RMR_GROUPS_OWNER] = key_by_owner,
+		[RMR_GROUPS_LINE] = key_by_line,
 	};
 	bool complete = true;
 
@@ -507,6 +533,7 @@ struct rmr_error *rmr_groups_create(const struct rmr_heap *heap,
 	for (size_t i = 0; work.shape_words && i < heap->counts.shapes; i++)
 		free(work.shape_words[i]);
 	free(work.shape_words);
+	free(work.trace_keys);
 	free(work.vias);
 	rmr_block_destroy(work.group, bytes);
 	rmr_intern_deinit(&work.keys);

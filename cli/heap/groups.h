@@ -17,6 +17,7 @@ enum rmr_groups_by {
 	RMR_GROUPS_REFERRER, /**< the set of the referrers' types */
 	RMR_GROUPS_VIA,      /**< the names through which it is referred to: ".next", "[*]", "['k']" */
 	RMR_GROUPS_OWNER,    /**< the immediate dominator's type */
+	RMR_GROUPS_LINE,     /**< "file:line" that allocated it, as tracemalloc saw (traces.h) */
 };
 struct rmr_error *rmr_groups_parse(const char *word, enum rmr_groups_by *ret) RMR_MUST_CHECK;
 

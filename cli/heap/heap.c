@@ -39,6 +39,10 @@ uint64_t rmr_section_size(enum rmr_section section, const struct rmr_counts *cou
 	case RMR_SECTION_OUT:
 	case RMR_SECTION_IN:
 		return counts->references * sizeof(uint32_t);
+	case RMR_SECTION_TRACE:
+		return counts->traces ? counts->objects * sizeof(uint32_t) : 0;
+	case RMR_SECTION_TRACES:
+		return counts->traces * sizeof(uint64_t);
 	case RMR_SECTION_SHAPES:
 		return counts->shapes * sizeof(uint64_t);
 	case RMR_SECTION_TYPES:
@@ -116,6 +120,8 @@ static void set_views(struct rmr_heap *heap)
 	heap->out_base = heap->sections[RMR_SECTION_OUT_BASE];
 	heap->in_base = heap->sections[RMR_SECTION_IN_BASE];
 	heap->shapes = heap->sections[RMR_SECTION_SHAPES];
+	heap->traces = heap->sections[RMR_SECTION_TRACES];
+	heap->trace = heap->sections[RMR_SECTION_TRACE];
 	heap->size = heap->sections[RMR_SECTION_SIZE];
 	heap->rc = heap->sections[RMR_SECTION_RC];
 	heap->len = heap->sections[RMR_SECTION_LEN];

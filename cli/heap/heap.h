@@ -146,6 +146,7 @@ struct rmr_slice {
 /** One record, decoded on demand. Slices are raw JSON values (a string with its quotes). */
 struct rmr_record {
 	uint64_t address, size, owned, rc, len, class_address, weak, line;
+	uint64_t trace;            /**< number of the trace of its allocation */
 	uint64_t shape;            /**< RMR_HEAP_UNKNOWN: none; as are rc, len, class_address, weak, line */
 	uint64_t refs, hidden, keys; /**< how many */
 	unsigned flags;

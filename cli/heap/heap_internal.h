@@ -29,6 +29,8 @@ enum rmr_section {
 	RMR_SECTION_IN_BASE,   /**< the same for ids, absent ones too, and who refers to them */
 	RMR_SECTION_IN_FIRST,
 	RMR_SECTION_IN,
+	RMR_SECTION_TRACE,     /**< uint32_t a object: index in TRACES, or NARROW_UNKNOWN; none: empty */
+	RMR_SECTION_TRACES,    /**< uint64_t a trace: offset of its line */
 	RMR_SECTION_SHAPES,    /**< uint64_t a shape: offset of its line */
 	RMR_SECTION_TYPES,     /**< struct rmr_stored_type */
 	RMR_SECTION_ROOTS,     /**< struct rmr_stored_root */
@@ -58,7 +60,7 @@ struct rmr_rooted {
 
 /** Counts of what is in the sections, and what was odd. All of it is in the index's header. */
 struct rmr_counts {
-	uint64_t objects, absent, references, types, roots, root_references, shapes;
+	uint64_t objects, absent, references, types, roots, root_references, shapes, traces;
 	uint64_t bytes, owned;
 	uint64_t data_size;       /**< bytes of JSON */
 	uint64_t header, trailer; /**< offset of the line, or UNKNOWN */
@@ -101,8 +103,8 @@ struct rmr_heap {
 	char *index_path; /**< where the index lies, or NULL */
 
 	/* Typed views of the sections. */
-	const uint64_t *address, *line, *absent, *out_base, *in_base, *shapes;
-	const uint32_t *size, *rc, *len, *owned, *shape, *type;
+	const uint64_t *address, *line, *absent, *out_base, *in_base, *shapes, *traces;
+	const uint32_t *size, *rc, *len, *owned, *shape, *type, *trace;
 	const uint32_t *out_first, *out, *in_first, *in, *root_refs;
 	const uint16_t *flags;
 	const struct rmr_rooted *rooted;

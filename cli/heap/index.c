@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 enum {
-	INDEX_VERSION = 1, /* raise it with every change of what a section holds */
+	INDEX_VERSION = 2, /* raise it with every change of what a section holds */
 	PAGE = 4096,       /* sections start at multiples of it; any page size up to it works */
 	PAGE_MAX = 65536,
 };
@@ -260,6 +260,7 @@ static bool counts_fit(const struct rmr_counts *counts, const struct rmr_source 
 		counts->absent < RMR_NO_OBJECT && counts->references < most &&
 		counts->types < RMR_NO_OBJECT && counts->roots < RMR_NO_OBJECT &&
 		counts->root_references < most && counts->shapes < RMR_NO_OBJECT &&
+		counts->traces < RMR_NO_OBJECT &&
 		counts->data_size == source->size;
 }
 

@@ -143,6 +143,13 @@ static bool chunk_object(struct rmr_chunk *chunk, struct type_table *table, cons
 
 	if (!chunk_reserve_object(chunk) || !chunk_type(chunk, table, record, &type))
 		return false;
+	if (record->trace != RMR_HEAP_UNKNOWN) {
+		if (!reserve((void **)&chunk->traced, chunk->traced_count, &chunk->traced_room,
+			    sizeof(*chunk->traced)))
+			return false;
+		chunk->traced[chunk->traced_count++] = (struct rmr_parsed_traced){
+			(uint32_t)chunk->count, rmr_narrow(record->trace)};
+	}
 	chunk->address[chunk->count] = record->address;
 	chunk->objects[chunk->count++] = (struct rmr_parsed_object){
 		.line = (uint32_t)(start - chunk->start),
@@ -200,6 +207,13 @@ static bool chunk_line(struct scan *scan, struct rmr_chunk *chunk, struct type_t
 			return false;
 		chunk->shapes[chunk->shape_count++] =
 			(struct rmr_parsed_shape){line->record.shape, offset};
+		break;
+	case RMR_LINE_TRACE:
+		if (!reserve((void **)&chunk->traces, chunk->trace_count, &chunk->trace_room,
+			    sizeof(*chunk->traces)))
+			return false;
+		chunk->traces[chunk->trace_count++] =
+			(struct rmr_parsed_shape){line->record.trace, offset};
 		break;
 	case RMR_LINE_HEADER:
 		if (!chunk->headers++)
@@ -437,6 +451,8 @@ void rmr_reader_free(struct rmr_parsed *parsed)
 		free(chunk->references.items);
 		free(chunk->types);
 		free(chunk->shapes);
+		free(chunk->traces);
+		free(chunk->traced);
 		free(chunk->roots);
 		free(chunk->root_references.items);
 	}

@@ -41,6 +41,12 @@ struct rmr_parsed_shape {
 	uint64_t number, offset; /**< of its line, from the start of the dump */
 };
 
+/** An object that has a trace. */
+struct rmr_parsed_traced {
+	uint32_t object; /**< its number in the chunk; ascending */
+	uint32_t trace;  /**< number of the trace, narrow */
+};
+
 struct rmr_parsed_root {
 	uint64_t offset;       /**< of its line, from the start of the dump */
 	uint64_t first, count; /**< in the chunk's root addresses */
@@ -57,6 +63,10 @@ struct rmr_chunk {
 	size_t type_count, type_room;
 	struct rmr_parsed_shape *shapes;
 	size_t shape_count, shape_room;
+	struct rmr_parsed_shape *traces;
+	size_t trace_count, trace_room;
+	struct rmr_parsed_traced *traced;
+	size_t traced_count, traced_room;
 	struct rmr_parsed_root *roots;
 	size_t root_count, root_room;
 	struct rmr_addresses root_references;

@@ -24,6 +24,8 @@ enum key {
 	KEY_FLAGS,
 	KEY_ROOT,
 	KEY_NAMES,
+	KEY_TRACE,
+	KEY_FRAMES,
 	KEY_REMORA,
 	KEY_END,
 	KEY_OTHER,
@@ -66,12 +68,16 @@ static enum key key_of(const char *text, size_t length)
 			return KEY_OWNED;
 		if (IS("flags"))
 			return KEY_FLAGS;
+		if (IS("trace"))
+			return KEY_TRACE;
 		return IS("names") ? KEY_NAMES : KEY_OTHER;
 	case 6:
 		if (IS("hidden"))
 			return KEY_HIDDEN;
 		if (IS("module"))
 			return KEY_MODULE;
+		if (IS("frames"))
+			return KEY_FRAMES;
 		return IS("remora") ? KEY_REMORA : KEY_OTHER;
 	case 7:
 		return IS("address") ? KEY_ADDRESS : KEY_OTHER;
@@ -250,6 +256,8 @@ static const char *scan_field(const char *p, enum key key, struct rmr_line *line
 		return scan_slice(p, &line->root, error);
 	case KEY_NAMES:
 		return scan_slice(p, &line->names, error);
+	case KEY_TRACE:
+		return scan_number(p, &record->trace, error);
 	default:
 		return rmr_json_value(p, error);
 	}
@@ -277,6 +285,8 @@ static enum rmr_line_kind kind_of(const struct rmr_line *line, uint32_t seen)
 		return RMR_LINE_ROOT;
 	if (line->record.shape != RMR_HEAP_UNKNOWN && line->names.start)
 		return RMR_LINE_SHAPE;
+	if (line->record.trace != RMR_HEAP_UNKNOWN && seen & 1u << KEY_FRAMES)
+		return RMR_LINE_TRACE;
 	if (seen & 1u << KEY_REMORA)
 		return RMR_LINE_HEADER;
 	return seen & 1u << KEY_END ? RMR_LINE_TRAILER : RMR_LINE_OTHER;
@@ -294,6 +304,7 @@ static void line_init(struct rmr_line *line)
 	line->record.weak = RMR_HEAP_UNKNOWN;
 	line->record.line = RMR_HEAP_UNKNOWN;
 	line->record.shape = RMR_HEAP_UNKNOWN;
+	line->record.trace = RMR_HEAP_UNKNOWN;
 }
 
 const char *rmr_line_scan(const char *p, struct rmr_line *line, struct rmr_addresses *addresses,

@@ -13,6 +13,7 @@ enum rmr_line_kind {
 	RMR_LINE_OBJECT,
 	RMR_LINE_SHAPE,
 	RMR_LINE_ROOT,
+	RMR_LINE_TRACE,
 	RMR_LINE_HEADER,
 	RMR_LINE_TRAILER,
 	RMR_LINE_OTHER, /**< JSON, but no record that this version knows */

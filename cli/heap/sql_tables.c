@@ -4,6 +4,7 @@
 #include "cli/heap/dominators.h"
 #include "cli/heap/json.h"
 #include "cli/heap/text.h"
+#include "cli/heap/traces.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,7 @@ enum objects_column {
 	OBJECTS_DOMINATOR,
 	OBJECTS_REACH,
 	OBJECTS_FLAGS,
+	OBJECTS_ALLOCATED,
 	OBJECTS_MATCHES,
 };
 
@@ -61,6 +63,7 @@ static const char *const schemas[] = {
 	[OBJECTS] = "CREATE TABLE objects(address INTEGER, type TEXT, module TEXT, size INTEGER, "
 		    "owned INTEGER, rc INTEGER, len INTEGER, name TEXT, value, referrers INTEGER, "
 		    "children INTEGER, retained INTEGER, dominator INTEGER, reach TEXT, flags TEXT, "
+		    "allocated TEXT, "
 		    "matches HIDDEN)",
 	[REFS] = "CREATE TABLE refs(src INTEGER, dst INTEGER, name TEXT, kind TEXT)",
 	[TYPES] = "CREATE TABLE types(name TEXT, module TEXT, label TEXT, class INTEGER, "
@@ -501,6 +504,9 @@ static int objects_column(sqlite3_context *result, struct cursor *cursor, int co
 		return put_dominance(result, cursor, column);
 	case OBJECTS_FLAGS:
 		put_flags(result, rmr_heap_flags(heap, id));
+		break;
+	case OBJECTS_ALLOCATED:
+		put_taken(result, rmr_traces_place(heap, rmr_traces_of(heap, id)));
 		break;
 	case OBJECTS_MATCHES:
 		break;

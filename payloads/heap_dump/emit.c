@@ -47,7 +47,7 @@ struct facts {
 	uint64_t small; // holds the bytes of a value that is no text
 	bool has_len, has_line, has_value;
 	bool value_goes_on;
-	uint32_t shape;
+	uint32_t shape, trace;
 	unsigned flags; // IMMORTAL and what follows it
 };
 
@@ -92,6 +92,10 @@ static uint64_t *put_head(uint64_t *p, const struct rmr_type_info *info, uint64_
 	if (f->has_line) {
 		*flags |= RMR_OBJECT_LINE;
 		*p++ = (uint64_t)f->line;
+	}
+	if (f->trace) {
+		*flags |= RMR_OBJECT_TRACE;
+		*p++ = f->trace;
 	}
 	if (f->name.size) {
 		*flags |= RMR_OBJECT_NAME;
@@ -358,6 +362,8 @@ static void base_facts(struct rmr_heap_dump *w, const struct rmr_type_info *info
 	bool approximate;
 
 	f->rc = refcount(w, object, &f->flags);
+	if (unlikely(w->traces.count))
+		f->trace = rmr_traces_get(w, info, object);
 	f->size = rmr_sizes_get(w, info, object, &approximate);
 	if (approximate)
 		f->flags |= RMR_OBJECT_APPROXIMATE;

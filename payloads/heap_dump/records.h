@@ -4,8 +4,8 @@
  * What the heap walker writes to the ring and the dump writer reads: records, little endian, each a
  * multiple of 8 bytes, each at most RMR_REC_MAX. To the reader they are untrusted input.
  *
- * Order: TYPE before the first object of that type, SHAPE before the first object that uses it, the
- * parts of an object directly after it, END last. Everything else comes in any order.
+ * Order: TYPE before the first object of that type, SHAPE and TRACE before the first object that uses
+ * it, the parts of an object directly after it, END last. Everything else comes in any order.
  *
  * A *text* is one header word (struct rmr_text) and its bytes, padded to 8.
  */
@@ -29,6 +29,7 @@ enum rmr_rec_kind {
 	RMR_REC_ROOT,
 	RMR_REC_COUNT, /**< how far the walk is; now and then */
 	RMR_REC_END,
+	RMR_REC_TRACE,
 };
 
 /** First word of every record. */
@@ -102,6 +103,7 @@ enum rmr_object_flags {
 	RMR_OBJECT_FILE = 1 << 8,   /**< text */
 	RMR_OBJECT_VALUE = 1 << 9,  /**< text */
 	RMR_OBJECT_MORE = 1 << 10,  /**< PART records follow; also a flag of PART itself */
+	RMR_OBJECT_TRACE = 1 << 15, /**< uint64_t, id of a TRACE record; after LINE, before NAME */
 	// What the dump's "flags" key says.
 	RMR_OBJECT_IMMORTAL = 1 << 11,
 	RMR_OBJECT_INTERNED = 1 << 12,
@@ -155,11 +157,28 @@ struct rmr_rec_root_head {
 	uint32_t pad;
 };
 
+/**
+ * RMR_REC_TRACE: then @c count frames, the innermost first: a word, the line, and a text, the file.
+ * Ids count up from 1.
+ */
+struct rmr_rec_trace {
+	struct rmr_rec head;
+	uint32_t id;
+	uint32_t count;
+};
+
 /** RMR_REC_COUNT. */
 struct rmr_rec_count {
 	struct rmr_rec head;
 	uint64_t tracked; /**< objects that the collector's lists hold */
 	uint64_t done;    /**< those of them that were written, with what only they lead to */
+};
+
+/** Whether the target keeps traces of its allocations. */
+enum rmr_tracemalloc {
+	RMR_TRACEMALLOC_OFF,
+	RMR_TRACEMALLOC_ON,
+	RMR_TRACEMALLOC_LOST, /**< on, or in a dump without a twin perhaps on: not read */
 };
 
 /** RMR_REC_END: then one text: why the dump is partial, or empty. */
@@ -171,6 +190,8 @@ struct rmr_rec_end {
 	uint64_t types, shapes, roots;
 	uint64_t faults;     /**< objects whose references could not be read */
 	uint64_t walk_ns;
+	uint64_t traces, traced; /**< TRACE records, and objects that have one */
+	uint64_t tracemalloc;    /**< enum rmr_tracemalloc */
 };
 
 #endif

@@ -277,6 +277,11 @@ static void write_end(struct rmr_heap_dump *w, uint64_t started)
 	end->shapes = w->shape_count;
 	end->roots = w->roots;
 	end->faults = w->faults;
+	end->traces = w->trace_count;
+	end->traced = w->traced;
+	end->tracemalloc = w->traces_are_lost ? RMR_TRACEMALLOC_LOST
+		: w->traces.count	      ? RMR_TRACEMALLOC_ON
+					      : RMR_TRACEMALLOC_OFF;
 	end->walk_ns = now_ns() - started;
 	struct rmr_span text = {w->partial, strlen(w->partial), RMR_TEXT_UTF8};
 	uint64_t *p = rmr_values_put((uint64_t *)(end + 1), text, 0, false);
@@ -313,6 +318,7 @@ static void run_phase(struct rmr_heap_dump *w, unsigned phase)
 	switch (phase) {
 	case PHASE_IMAGES:
 		rmr_images_find(w);
+		rmr_traces_find(w);
 		break;
 	case PHASE_ROOTS:
 		rmr_roots_write(w);

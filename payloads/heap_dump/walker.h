@@ -8,6 +8,7 @@
  *     types.c   what is known of each type      names.c  names of references, shapes
  *     sizes.c   sys.getsizeof                   values.c values, names, texts
  *     frames.c  frames and generators           roots.c  root records
+ *     traces.c  tracemalloc's tables
  *     held.c    what the interpreter's own C state holds
  *     images.c  the writable data of programs and libraries
  *     memory.c  mmap, the map of readable pages, the set of objects seen
@@ -153,6 +154,14 @@ struct rmr_jump {
 	void *words[5]; /**< of __builtin_setjmp */
 };
 
+/** tracemalloc's table from blocks to tracebacks (traces.c). */
+struct rmr_trace_table {
+	uint64_t buckets, entries;
+	uint64_t count;  /**< of buckets, a power of two; 0: no table */
+	uint64_t value;  /**< where in an entry size and traceback are; 0: behind a pointer */
+	bool has_domain; /**< 3.6 and 3.7: the key may be followed by a domain */
+};
+
 struct rmr_heap_dump {
 	struct rmr_runtime rt;
 	struct rmr_python_api api;
@@ -192,6 +201,14 @@ struct rmr_heap_dump {
 	uint32_t candidate_count;
 	uint32_t first_unused;
 	struct rmr_name *names; /**< of the object in hand, RMR_MAX_SHAPE */
+
+	// traces.c
+	struct rmr_trace_table traces;
+	struct rmr_trace_slot *trace_ids;    /**< open addressing by traceback */
+	struct rmr_trace_slot *trace_frames; /**< the same by the frames */
+	uint64_t trace_room, trace_count, tracebacks;
+	uint64_t traced;      /**< objects with a trace */
+	bool traces_are_lost; /**< tracemalloc is (or may be) on, and its table was not read */
 
 	// emit.c
 	struct collector *collector; /**< of the object in hand */
@@ -452,6 +469,13 @@ void rmr_roots_add(struct rmr_heap_dump *w, uint64_t value, const char *name);
 void rmr_roots_flush(struct rmr_heap_dump *w, const char *label, uint64_t interpreter);
 /** The static types, once all types are known. */
 void rmr_roots_write_static(struct rmr_heap_dump *w);
+
+// ---- traces.c ----
+
+/** Looks for tracemalloc's table; w->traces.count tells whether it was found. */
+void rmr_traces_find(struct rmr_heap_dump *w);
+/** Number of the TRACE record of where @p object was allocated, which is written; 0: not known. */
+uint32_t rmr_traces_get(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object);
 
 // ---- held.c ----
 

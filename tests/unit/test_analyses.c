@@ -11,6 +11,7 @@
 #include "cli/heap/parallel.h"
 #include "cli/heap/paths.h"
 #include "cli/heap/summary.h"
+#include "cli/heap/traces.h"
 #include "cli/heap/tree.h"
 #include "cli/heap/waste.h"
 #include "tests/unit/heap_fixture.h"
@@ -560,6 +561,44 @@ START_TEST(all_can_be_interrupted)
 }
 END_TEST
 
+START_TEST(traces_are_read)
+{
+	struct rmr_heap *heap = fixture_open(
+		"{\"trace\": 1, \"frames\": [[\"/a \\u00e9.py\", 12], [\"/b.py\", 3]]}\n"
+		"{\"trace\": 9, \"frames\": [[\"/c.py\", 1]]}\n"
+		"{\"trace\": 4, \"frames\": [[\"/odd.py\"]]}\n"
+		"{\"address\": 1, \"type\": \"a\", \"size\": 5, \"trace\": 9, \"refs\": []}\n"
+		"{\"address\": 2, \"type\": \"a\", \"size\": 1, \"refs\": []}\n"
+		"{\"address\": 3, \"type\": \"a\", \"size\": 3, \"trace\": 1, \"refs\": []}\n"
+		"{\"address\": 4, \"type\": \"a\", \"size\": 3, \"trace\": 1, \"refs\": []}\n"
+		"{\"address\": 5, \"type\": \"a\", \"size\": 2, \"trace\": 77, \"refs\": []}\n"
+		"{\"address\": 6, \"type\": \"a\", \"size\": 4, \"trace\": 4, \"refs\": []}\n");
+	static const char *const labels[] = {"/a \u00e9.py:12", "/c.py:1", "<unknown>", "<not traced>"};
+	static const uint64_t bytes[] = {6, 5, 4, 3};
+	struct rmr_trace_frame *frames;
+	struct rmr_groups *groups;
+	size_t count;
+
+	ck_assert_uint_eq(rmr_traces_count(heap), 3);
+	ck_assert_uint_eq(rmr_traces_of(heap, rmr_heap_find(heap, 2)), RMR_NO_OBJECT);
+	ck_assert_uint_eq(rmr_traces_of(heap, rmr_heap_find(heap, 5)), RMR_NO_OBJECT);
+	ck_assert(rmr_traces_frames(heap, rmr_traces_of(heap, rmr_heap_find(heap, 4)), &frames, &count));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_uint_eq(frames[1].line, 3);
+	free(frames);
+	ck_assert(!rmr_traces_frames(heap, rmr_traces_of(heap, rmr_heap_find(heap, 6)), &frames, &count));
+	ck_assert(!rmr_traces_frames(heap, RMR_NO_OBJECT, &frames, &count));
+	assert_ok(rmr_groups_create(heap, NULL, NULL, 0, RMR_GROUPS_LINE, &groups));
+	ck_assert_uint_eq(groups->count, 4);
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_str_eq(groups->groups[i].label, labels[i]);
+		ck_assert_uint_eq(groups->groups[i].bytes, bytes[i]);
+	}
+	rmr_groups_destroy(groups);
+	rmr_heap_close(heap);
+}
+END_TEST
+
 START_TEST(completeness_is_measured)
 {
 	struct rmr_heap *heap = fixture_open(
@@ -596,6 +635,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tests, one_dump_names_the_accumulation);
 	tcase_add_test(tests, waste_is_counted);
 	tcase_add_test(tests, completeness_is_measured);
+	tcase_add_test(tests, traces_are_read);
 	tcase_add_test(tests, all_can_be_interrupted);
 	suite_add_tcase(suite, tests);
 	return suite;
