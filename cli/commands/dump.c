@@ -79,6 +79,9 @@ static struct rmr_error *fill_header(struct dumping *dumping)
 	header->cmdline = dumping->cmdline;
 	header->cmdline_size = read_proc(header->pid, "cmdline", dumping->cmdline,
 		sizeof(dumping->cmdline));
+	// Arguments may be passwords, or code.
+	if (dumping->settings->values == RMR_VALUES_NONE)
+		header->cmdline_size = strnlen(dumping->cmdline, header->cmdline_size);
 	header->host = gethostname(dumping->host, sizeof(dumping->host) - 1) ? NULL : dumping->host;
 	header->time = time(NULL);
 	header->mode = dumping->settings->in_place ? "in-place" : "twin";

@@ -319,7 +319,8 @@ void rmr_roots_write(struct rmr_heap_dump *w)
 			root.ident = rmr_word(thread, l->thread_id);
 			root.native = l->native_id == RMR_NONE ? 0 : rmr_word(thread, l->native_id);
 			if (thread != w->request.own_thread) {
-				root.texts[0] = thread_name(w, interp, root.ident);
+				if (w->request.values != RMR_VALUES_NONE)
+					root.texts[0] = thread_name(w, interp, root.ident);
 				write_thread(w, thread, &root);
 				write_frames(w, thread, &root);
 			}

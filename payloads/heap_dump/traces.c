@@ -10,7 +10,8 @@
  *     3.9 on      table {nentries, nbuckets, buckets, ...}
  *                 entry {next, key_hash, key, value}, value -> {size, traceback}
  *     traceback   {hash, nframe (4 bytes; 3.9 on: 2, and the whole depth 2), frames}, unaligned
- *     frame       {filename, unsigned lineno}, 12 bytes, the innermost first
+ *     frame       {filename, unsigned lineno}, 12 bytes, the innermost first; the file's name is a str
+ *                 object, from 3.15 on a C string (seen live in 3.15.0)
  */
 enum {
 	FRAME_SIZE = 12,
@@ -77,16 +78,22 @@ static uint32_t frames_of(struct rmr_heap_dump *w, uint64_t traceback)
 	return w->rt.minor <= 8 ? count : count & 0xffff;
 }
 
+// Empty if it cannot be one.
+static struct rmr_span file_of(struct rmr_heap_dump *w, uint64_t frame)
+{
+	uint64_t file = load(frame);
+
+	return w->rt.minor >= 15 ? rmr_values_c_string(w, file) : rmr_values_str(w, file);
+}
+
 static bool is_traceback(struct rmr_heap_dump *w, uint64_t traceback)
 {
 	if (traceback & 7 || !rmr_memory_has(w, traceback, FRAMES + FRAME_SIZE))
 		return false;
 	uint32_t count = frames_of(w, traceback);
-	uint64_t file = load(traceback + FRAMES);
 	return count && count <= 0xffff &&
 		rmr_memory_has(w, traceback, FRAMES + (uint64_t)count * FRAME_SIZE) &&
-		rmr_is_readable(w, file) &&
-		rmr_type_of(&w->rt, file) == (uintptr_t)w->api.PyUnicode_Type;
+		file_of(w, traceback + FRAMES).size != 0;
 }
 
 // The traceback of an entry, or 0.
@@ -141,7 +148,7 @@ static void write_trace(struct rmr_heap_dump *w, uint32_t id, uint64_t traceback
 	uint64_t *p = (uint64_t *)(rec + 1);
 	for (; count < frames && (p - start) * 8 < RMR_REC_MAX - RMR_REC_MAX_TEXT - 64; count++) {
 		uint64_t frame = traceback + FRAMES + count * (uint64_t)FRAME_SIZE;
-		struct rmr_span file = rmr_values_str(w, load(frame));
+		struct rmr_span file = file_of(w, frame);
 		uint32_t line;
 		memcpy(&line, (const void *)(uintptr_t)(frame + 8), sizeof(line));
 		if (file.size > RMR_REC_MAX_TEXT)
