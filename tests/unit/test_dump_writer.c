@@ -100,7 +100,7 @@ static void put_end(uint64_t objects)
 {
 	start();
 	word(objects);
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 10; i++)
 		word(0);
 	add_string("");
 	finish(RMR_REC_END, 0, 0);
@@ -164,11 +164,19 @@ START_TEST(test_all_fields)
 	add_text(RMR_TEXT_UTF8, RMR_STYLE_NULL, false, "", 0);
 	add_text(RMR_TEXT_UTF8, RMR_STYLE_LOCAL, false, "y", 1);
 	finish(RMR_REC_SHAPE, 0, 0);
+	start();
+	word(5 | (uint64_t)2 << 32);
+	word(80);
+	add_string("/srv/\"app\".py");
+	word(3);
+	add_text(RMR_TEXT_LATIN1, 0, false, "\xe9", 1);
+	finish(RMR_REC_TRACE, 0, 0);
 	object(16, 0, 7, 100, 1);
 	word(4);     // owned
 	word(99);    // weak
 	word(2);     // hidden 2, keys 0
 	word(12);    // line
+	word(5);     // trace
 	add_string("f");
 	add_string("mod");
 	add_string("/a/b.py");
@@ -176,13 +184,15 @@ START_TEST(test_all_fields)
 	word(2);
 	word(3);
 	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_OWNED | RMR_OBJECT_WEAK | RMR_OBJECT_COUNTS |
-			RMR_OBJECT_LINE | RMR_OBJECT_NAME | RMR_OBJECT_MODULE | RMR_OBJECT_FILE |
+			RMR_OBJECT_LINE | RMR_OBJECT_TRACE | RMR_OBJECT_NAME | RMR_OBJECT_MODULE |
+			RMR_OBJECT_FILE |
 			RMR_OBJECT_IMMORTAL | RMR_OBJECT_UNTRACKED | RMR_OBJECT_APPROXIMATE);
 	put_end(1);
 	expect_lines(RMR_DUMP_REMORA,
 		"{\"shape\":7,\"names\":[\".x\",null,\"<local y>\"]}\n"
+		"{\"trace\":5,\"frames\":[[\"/srv/\\\"app\\\".py\",80],[\"é\",3]]}\n"
 		"{\"address\":16,\"type\":\"code\",\"size\":100,\"rc\":1,\"class\":1000,\"name\":\"f\","
-		"\"module\":\"mod\",\"file\":\"/a/b.py\",\"line\":12,\"owned\":4,\"shape\":7,"
+		"\"module\":\"mod\",\"file\":\"/a/b.py\",\"line\":12,\"trace\":5,\"owned\":4,\"shape\":7,"
 		"\"weak\":99,\"flags\":[\"immortal\",\"untracked\",\"approximate\"],\"refs\":[1],"
 		"\"hidden\":[2,3]}\n");
 }
