@@ -90,7 +90,7 @@ static void put_tables(struct rmr_view *view, const struct rmr_heap *heap,
 
 /** For people: each path's expression, then its objects. */
 static void put_story(struct rmr_view *view, const struct rmr_heap *heap,
-	const struct rmr_paths *paths, uint32_t id, bool steps)
+	const struct rmr_paths *paths, uint32_t id, bool steps, bool avoided)
 {
 	struct rmr_line line = {0};
 
@@ -98,7 +98,9 @@ static void put_story(struct rmr_view *view, const struct rmr_heap *heap,
 	rmr_view_note(view, "%s", rmr_line_get(&line));
 	for (size_t i = 0; i < paths->count; i++) {
 		const struct rmr_path *path = &paths->paths[i];
-		if (path->start == RMR_PATH_HELD_BY_C)
+		if (path->start != RMR_PATH_ROOT && avoided)
+			rmr_view_note(view, "No path from a root goes round what is to be avoided.");
+		else if (path->start == RMR_PATH_HELD_BY_C)
 			rmr_view_note(
 				view, "No path from a root; C code holds the start of this one:");
 		else if (path->start == RMR_PATH_UNREACHABLE)
@@ -155,7 +157,8 @@ struct rmr_error *rmr_command_why(struct rmr_context *context, const struct rmr_
 	err = rmr_command_view(context, call, false, &view);
 	if (!err) {
 		if (rmr_view_format(view) == RMR_FORMAT_TABLE)
-			put_story(view, heap, paths, id, !rmr_args_count(&call->args, "brief"));
+			put_story(view, heap, paths, id, !rmr_args_count(&call->args, "brief"),
+				rmr_args_count(&call->args, "avoid"));
 		else
 			put_tables(view, heap, paths, id);
 		err = rmr_view_close(view);

@@ -277,9 +277,10 @@ static void finish_warnings(struct rmr_heap *heap)
 	warn_count(heap, counts->duplicates, "record of an address that has one already: skipped",
 		"records of addresses that have one already: skipped");
 	if (counts->absent_references)
-		warn(heap, "%llu references to %llu addresses that no record describes: absent",
+		warn(heap, "%llu reference%s to %llu address%s that no record describes: absent",
 			(unsigned long long)counts->absent_references,
-			(unsigned long long)counts->absent);
+			counts->absent_references == 1 ? "" : "s",
+			(unsigned long long)counts->absent, counts->absent == 1 ? "" : "es");
 	warn_count(heap, counts->brackets, "line is a mere bracket, which is no JSON: skipped",
 		"lines are mere brackets, which is no JSON: skipped");
 	warn_count(heap, counts->commas, "line ends with a comma, which is no JSON: ignored",

@@ -156,6 +156,28 @@ static double cost_of(const struct table *table, enum plan plan, double *rows_re
 	return 0;
 }
 
+/* What EXPLAIN QUERY PLAN shows. */
+static const char *plan_text(enum plan plan)
+{
+	switch (plan) {
+	case PLAN_ALL:
+		break;
+	case PLAN_ROWID:
+		return "rowid=?";
+	case PLAN_ADDRESS:
+		return "address=?";
+	case PLAN_TYPE:
+		return "type=?";
+	case PLAN_MATCHES:
+		return "matches=?";
+	case PLAN_SRC:
+		return "src=?";
+	case PLAN_DST:
+		return "dst=?";
+	}
+	return "all";
+}
+
 static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
 	const struct table *table = (const struct table *)base;
@@ -184,6 +206,7 @@ static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 		}
 	}
 	info->idxNum = best;
+	info->idxStr = (char *)(uintptr_t)plan_text(best);
 	info->estimatedCost = best == PLAN_MATCHES ? cost_of(table, best, &rows) : best_cost;
 	info->estimatedRows = (sqlite3_int64)best_rows;
 	if (chosen >= 0) {

@@ -82,6 +82,63 @@ START_TEST(paths_are_written_as_python)
 }
 END_TEST
 
+/* What Python itself would make of a path: the object, something else, or nothing. */
+static const char python[] =
+	"{\"remora\": 1, \"id\": \"p\"}\n"
+	"{\"shape\": 1, \"names\": [\".__dict__\"]}\n"
+	"{\"shape\": 2, \"names\": [\".__slots__\", \".__annotations__\", \".__dict__\"]}\n"
+	"{\"address\": 1, \"type\": \"dict\", \"size\": 1, \"len\": 1, \"refs\": [10], \"keys\": [100]}\n"
+	"{\"address\": 10, \"type\": \"module\", \"size\": 1, \"name\": \"app\", \"shape\": 1, \"refs\": [11]}\n"
+	"{\"address\": 11, \"type\": \"dict\", \"size\": 1, \"len\": 2, \"refs\": [20, 60], \"keys\": [101, 102]}\n"
+	"{\"address\": 20, \"type\": \"type\", \"size\": 1, \"name\": \"A\", \"module\": \"app\", \"shape\": 2, \"refs\": [30, 31, 40]}\n"
+	"{\"address\": 30, \"type\": \"tuple\", \"size\": 1, \"len\": 0, \"refs\": []}\n"
+	"{\"address\": 31, \"type\": \"tuple\", \"size\": 1, \"len\": 0, \"refs\": []}\n"
+	"{\"address\": 40, \"type\": \"dict\", \"size\": 1, \"len\": 3, \"refs\": [50, 51, 52], \"keys\": [103, 104, 105]}\n"
+	"{\"address\": 50, \"type\": \"staticmethod\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 51, \"type\": \"list\", \"size\": 1, \"len\": 0, \"refs\": []}\n"
+	"{\"address\": 52, \"type\": \"str\", \"size\": 1, \"len\": 4, \"value\": \"text\", \"refs\": []}\n"
+	"{\"address\": 60, \"type\": \"dict\", \"size\": 1, \"len\": 2, \"refs\": [70, 51, 71, 106]}\n"
+	"{\"address\": 70, \"type\": \"A\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 71, \"type\": \"str\", \"size\": 1, \"len\": 1, \"value\": \"v\", \"refs\": []}\n"
+	"{\"address\": 100, \"type\": \"str\", \"size\": 1, \"len\": 3, \"value\": \"app\", \"refs\": []}\n"
+	"{\"address\": 101, \"type\": \"str\", \"size\": 1, \"len\": 1, \"value\": \"A\", \"refs\": []}\n"
+	"{\"address\": 102, \"type\": \"str\", \"size\": 1, \"len\": 1, \"value\": \"D\", \"refs\": []}\n"
+	"{\"address\": 103, \"type\": \"str\", \"size\": 1, \"len\": 1, \"value\": \"s\", \"refs\": []}\n"
+	"{\"address\": 104, \"type\": \"str\", \"size\": 1, \"len\": 1, \"value\": \"l\", \"refs\": []}\n"
+	"{\"address\": 105, \"type\": \"str\", \"size\": 1, \"len\": 7, \"value\": \"__doc__\", \"refs\": []}\n"
+	"{\"address\": 106, \"type\": \"int\", \"size\": 1, \"value\": 7, \"refs\": []}\n"
+	"{\"root\": \"interpreter\", \"label\": \"sys.modules\", \"names\": [null], \"refs\": [1]}\n";
+
+static const struct {
+	uint64_t address;
+	const char *path;
+	bool python;
+} expressions[] = {
+	{20, "sys.modules['app'].A", true},
+	{51, "sys.modules['app'].A.l", true},
+	{50, "sys.modules['app'].A.__dict__['s']", true},
+	{52, "sys.modules['app'].A.__dict__['__doc__']", true},
+	{40, "sys.modules['app'].A.__dict__", false},
+	{30, "sys.modules['app'].A.<__slots__>", false},
+	{31, "sys.modules['app'].A.<__annotations__>", false},
+	/* A string as value of a key that is none. */
+	{71, "sys.modules['app'].D[7]", true},
+	{70, "sys.modules['app'].D[<list at 0x33>]", false},
+};
+
+START_TEST(python_finds_the_object)
+{
+	struct rmr_heap *heap = fixture_open(python);
+	struct rmr_paths *paths;
+
+	assert_ok(rmr_paths_find(heap, fixture_id(heap, expressions[_i].address), NULL, &paths));
+	ck_assert_str_eq(paths->paths[0].expression, expressions[_i].path);
+	ck_assert_int_eq(paths->paths[0].is_expression, expressions[_i].python);
+	rmr_paths_destroy(paths);
+	rmr_heap_close(heap);
+}
+END_TEST
+
 /* Up to Python 3.10 frames are objects: the root names the frame, the frame its locals. */
 START_TEST(frame_objects_hold_locals)
 {
@@ -201,6 +258,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tests, paths_are_written_as_python, 0, sizeof(cases) / sizeof(*cases));
 	tcase_add_test(tests, frame_objects_hold_locals);
 	tcase_add_test(tests, long_runs_are_told_by_their_number);
+	tcase_add_loop_test(tests, python_finds_the_object, 0,
+		sizeof(expressions) / sizeof(*expressions));
 	tcase_add_test(tests, unknown_word_to_avoid);
 	tcase_add_test(tests, paths_are_shortest);
 	suite_add_tcase(suite, tests);
