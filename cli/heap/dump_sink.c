@@ -18,7 +18,7 @@ enum {
 	BUFFER = 4 << 20,
 	ZSTD_LEVEL = -3, // 1 GB/s a core, a seventh of the size; level 1: two thirds of that, a tenth
 	GZIP_LEVEL = 1,
-	SLOTS = 16,
+	SLOTS = 8, // few, so that they stay in the cache
 	THREADS = 4,
 };
 
@@ -289,7 +289,7 @@ static struct rmr_error *start_threads(struct rmr_dump_sink *sink)
 	sigset_t all, before;
 	int errnum = 0;
 
-	// Room is only what is touched: mostly a quarter of the text's, a seventh of that packed.
+	// Room is only what is touched: mostly an eighth of the text's, a seventh of that packed.
 	sink->packed_room = ZSTD_compressBound(BUFFER) + RMR_MEMBER_HEADER;
 	if (sink->packed_room < compressBound(BUFFER) + RMR_MEMBER_HEADER)
 		sink->packed_room = compressBound(BUFFER) + RMR_MEMBER_HEADER;

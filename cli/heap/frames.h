@@ -2,7 +2,7 @@
 /**
  * @file
  * How a compressed dump is cut, so that a part of it can be unpacked without the rest: into frames
- * of about a megabyte of text, each whole by itself, that end at a line's end wherever lines are
+ * of about half a megabyte of text, each whole by itself, that end at a line's end wherever lines are
  * shorter than that. Any zstd or gzip reads such files; what is said here lets remora find the frames.
  *
  * .zst: zstd frames, then the table of zstd's "seekable format" in a skippable frame (zstd v1.5.4,
@@ -21,7 +21,7 @@
 #include <string.h>
 
 enum {
-	RMR_FRAME_TEXT = 1 << 20, /**< bytes of text after which a frame ends with its line */
+	RMR_FRAME_TEXT = 512 << 10, /**< bytes of text after which a frame ends with its line */
 	RMR_FRAME_MAX = 64 << 20, /**< the largest frame that is read as such */
 
 	RMR_SEEK_START = 8, /**< bytes before the entries */
