@@ -45,7 +45,12 @@ struct rmr_error *rmr_objects_init(struct rmr_objects *o, const struct rmr_targe
 		.integer = rmr_target_symbol(target, "PyLong_Type"),
 	};
 	/* The type of type is type: that tells how far the header is (payloads/heap_dump/layout.h). */
-	if (word(o, type + OB_TYPE) != type)
+	rmr_addr_t found = 0;
+	struct rmr_error *err =
+		type ? rmr_target_read(target, type + OB_TYPE, &found, sizeof(found)) : NULL;
+	if (err)
+		return err;
+	if (found != type)
 		o->header = 16;
 	if (type && o->layout && o->str && o->bytes && o->code && o->dict && o->integer &&
 		rmr_objects_word(o, type, OB_TYPE) == type)

@@ -25,7 +25,8 @@ struct rmr_objects {
 	rmr_addr_t str, bytes, code, dict, integer; /**< the types' addresses */
 };
 
-/** Finds the layout and the types of @p target. RMR_E_UNSUPPORTED if they are none that is known. */
+/** Finds the layout and the types of @p target. RMR_E_UNSUPPORTED if they are none that is known;
+ *  RMR_E_TARGET, _GONE. */
 struct rmr_error *rmr_objects_init(struct rmr_objects *objects, const struct rmr_target *target,
 	struct rmr_memory *memory) RMR_MUST_CHECK;
 
