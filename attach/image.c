@@ -15,6 +15,7 @@ enum {
 	MAX_SYMBOLS = 4 * 1024 * 1024,
 	MAX_STRINGS = 128 * 1024 * 1024,
 	MAX_FILE = 256 * 1024 * 1024,
+	CHAIN_BLOCK = 1024, /* links of a hash chain that are read at once */
 };
 
 struct rmr_image {
@@ -173,10 +174,36 @@ static bool read_tables(
 	return ret->symbols && ret->strings && (ret->gnu_hash || ret->hash);
 }
 
+/* Some links of the hash table's chains. */
+struct block {
+	uint32_t first;
+	uint32_t count;
+	uint32_t links[CHAIN_BLOCK];
+};
+
+static bool read_link(const struct source *source, rmr_addr_t chains, uint32_t index,
+	struct block *block, uint32_t *ret)
+{
+	if (index - block->first >= block->count) {
+		rmr_addr_t at = chains + 4ull * index;
+		block->first = index;
+		/* The table may end with the last mapped page. */
+		block->count = CHAIN_BLOCK;
+		while (!source->read(source->context, at, block->links, 4ull * block->count)) {
+			block->count /= 4;
+			if (!block->count)
+				return false;
+		}
+	}
+	*ret = block->links[index - block->first];
+	return true;
+}
+
 /* The number of symbols is one more than the last index of the longest chain. */
 static bool count_by_gnu_hash(
 	struct rmr_image *image, const struct source *source, rmr_addr_t chains)
 {
+	struct block block = {.count = 0};
 	uint32_t last = 0;
 
 	for (uint32_t i = 0; i < image->bucket_count; i++) {
@@ -189,8 +216,7 @@ static bool count_by_gnu_hash(
 	}
 	for (; last < MAX_SYMBOLS; last++) {
 		uint32_t value;
-		if (!source->read(source->context, chains + 4ull * (last - image->first_hashed),
-			    &value, sizeof(value)))
+		if (!read_link(source, chains, last - image->first_hashed, &block, &value))
 			return false;
 		if (value & 1)
 			break;
@@ -386,14 +412,15 @@ rmr_addr_t rmr_image_eh_frame_hdr(const struct rmr_image *image)
 struct rmr_error *rmr_image_copy_file(const struct rmr_image *image, rmr_read_fn read,
 	void *context, void **ret, size_t *size_ret)
 {
-	uint64_t size = sizeof(Elf64_Ehdr);
+	uint64_t size = sizeof(Elf64_Ehdr), total = 0;
 
 	for (size_t i = 0; i < image->phdr_count; i++) {
 		const Elf64_Phdr *phdr = &image->phdrs[i];
 		if (phdr->p_type != PT_LOAD)
 			continue;
-		if (phdr->p_offset > MAX_FILE || phdr->p_filesz > MAX_FILE)
+		if (phdr->p_offset > MAX_FILE || phdr->p_filesz > MAX_FILE - total)
 			return malformed("a segment that is too large");
+		total += phdr->p_filesz;
 		if (phdr->p_offset + phdr->p_filesz > size)
 			size = phdr->p_offset + phdr->p_filesz;
 	}

@@ -188,8 +188,13 @@ static struct rmr_error *find_version(struct rmr_target *target, const struct rm
 	} else if (!find_version_text(target, image, python)) {
 		return not_running(target);
 	}
-	if (python->hex < 0x030d0000 || !python->runtime)
+	if (python->hex < 0x030d0000)
 		return NULL;
+	/* Without it nothing tells whether there is a GIL. */
+	if (!python->runtime)
+		return rmr_error_create(RMR_E_UNSUPPORTED, 0,
+			"Python %s of process %d does not export _PyRuntime", python->version,
+			(int)target->pid);
 	struct rmr_error *err = rmr_target_read(target, python->runtime, &offsets, sizeof(offsets));
 	if (err)
 		return err;

@@ -25,6 +25,9 @@ enum {
 	EXIT_MS = 1000, /* from the end of a process's memory to its own, on a busy machine */
 };
 
+/* The symbols of all files of a target together: a hostile one's must not take all our memory or time. */
+static const uint64_t most_table_bytes = 512u << 20;
+
 static struct rmr_error *gone(pid_t pid)
 {
 	if (access("/proc/self/status", F_OK) < 0)
@@ -101,12 +104,21 @@ static struct rmr_error *list_modules(struct rmr_target *target)
 	return NULL;
 }
 
+static bool read_table(void *context, rmr_addr_t address, void *buffer, size_t size)
+{
+	struct rmr_target *target = context;
+
+	target->table_bytes += size;
+	return target->table_bytes <= most_table_bytes &&
+	       rmr_target_reader(target, address, buffer, size);
+}
+
 const struct rmr_image *rmr_target_image(const struct rmr_target *target, struct rmr_module *module)
 {
 	if (module->image || module->unreadable)
 		return module->image;
 	struct rmr_error *err =
-		rmr_image_create(rmr_target_reader, (void *)target, module->start, &module->image);
+		rmr_image_create(read_table, (void *)target, module->start, &module->image);
 	if (err) {
 		module->unreadable = true;
 		rmr_error_destroy(err);
@@ -435,12 +447,26 @@ bool rmr_target_has_thread(const struct rmr_target *target, pid_t inner)
 	return false;
 }
 
-static bool is_file(int fd, const struct rmr_map *map)
+static bool is_file(const struct stat *st, const struct rmr_map *map)
 {
-	struct stat st;
+	return st->st_ino == map->inode && major(st->st_dev) == map->major &&
+	       minor(st->st_dev) == map->minor;
+}
 
-	return fstat(fd, &st) == 0 && st.st_ino == map->inode && major(st.st_dev) == map->major &&
-	       minor(st.st_dev) == map->minor;
+/*
+ * Looks before it opens: in a container's own folders the path may by now lead anywhere, even to a
+ * device of the host, which to open may be enough to start. @p map is NULL if the path is the kernel's.
+ */
+static int open_regular(const char *path, const struct rmr_map *map)
+{
+	char again[64];
+	struct stat st;
+	_rmr_close_ int seen = open(path, O_PATH | O_CLOEXEC);
+
+	if (seen < 0 || fstat(seen, &st) < 0 || !S_ISREG(st.st_mode) || (map && !is_file(&st, map)))
+		return -1;
+	snprintf(again, sizeof(again), "%s/self/fd/%d", proc, seen);
+	return open(again, O_RDONLY | O_CLOEXEC);
 }
 
 int rmr_target_open_file(const struct rmr_target *target, const struct rmr_module *module)
@@ -452,18 +478,11 @@ int rmr_target_open_file(const struct rmr_target *target, const struct rmr_modul
 		return -1;
 	snprintf(path, sizeof(path), "%s/%d/map_files/%" PRIx64 "-%" PRIx64, proc, (int)target->pid,
 		map->start, map->end);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
+	int fd = open_regular(path, NULL);
+	if (fd >= 0 || map->deleted)
 		return fd;
-	if (map->deleted)
-		return -1;
 	snprintf(path, sizeof(path), "%s/%d/root%s", proc, (int)target->pid, map->path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd >= 0 && !is_file(fd, map)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	return open_regular(path, map);
 }
 
 /* The process that holds a flock on @p fd's inode, from /proc/locks; 0 if it is not visible. */

@@ -27,6 +27,7 @@ struct rmr_target {
 	struct rmr_maps maps;
 	struct rmr_module *modules;
 	size_t module_count;
+	uint64_t table_bytes; /**< what was read for their images, together */
 	struct rmr_module *interpreter; /**< the file with the interpreter */
 	struct rmr_module *libc;
 	struct rmr_module *libc_parts[2]; /**< libpthread and libdl before glibc 2.34, or NULL */

@@ -14,6 +14,7 @@
 enum {
 	STACK_COPY = 64 * 1024,
 	MAX_FRAMES = 20000,
+	MOST_COPIED = 512 << 20, /* bytes of a hostile target's files */
 };
 
 struct rmr_unwind {
@@ -27,6 +28,7 @@ struct rmr_unwind {
 	unsigned char *stack;
 	void **copies; /* files copied from memory, which libelf goes on using */
 	size_t copy_count;
+	uint64_t copied; /* bytes of them */
 	struct rmr_unwind_trace *trace; /* of rmr_unwind_trace() */
 	/* of the walk under way */
 	struct rmr_safe_walk walk;
@@ -60,7 +62,7 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_A
 			return -1;
 	}
 	const struct rmr_image *image = rmr_target_image(unwind->target, module);
-	if (!image)
+	if (!image || unwind->copied > MOST_COPIED)
 		return -1;
 	struct rmr_error *err =
 		rmr_image_copy_file(image, rmr_target_reader, unwind->target, &copy, &size);
@@ -68,6 +70,7 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_A
 		rmr_error_destroy(err);
 		return -1;
 	}
+	unwind->copied += size;
 	unwind->copies[unwind->copy_count++] = copy;
 	*elfp = elf_memory(copy, size);
 	return -1;

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Threads that must not be borrowed: the target lives on, and remora says why it does not attach."""
+"""Threads that must not be borrowed, and targets that mean harm: the target lives on, remora ends in time
+and says why it does not attach."""
+import os
 import resource
 import shutil
+import struct
 import subprocess
 import unittest
 
@@ -37,8 +40,51 @@ class Edges(support.LiveTest):
 
     def test_thread_that_is_not_the_librarys(self):
         with self.start(strange("rmr_wait_as_stranger")) as target:
+            target.answer("ALONE")
             self.refused(support.remora("run", target, "-c", "print(1)"), 3, "emulator")
             self.assertTrue(target.alive(), target.condition())
+
+    def forge_library(self, path):
+        """A sparse file whose symbol tables are as large as remora believes, with one endless chain."""
+        symbols, strings = (4 << 20) - 2, 128 << 20
+        dynamic, table = 0x200, 0x1000
+        chains = table + 28
+        at = {6: (chains + 4 * symbols + 4095) & ~4095}
+        at[5] = at[6] + 24 * (symbols + 2) & ~4095
+        total = at[5] + strings + 4096
+        at.update({10: strings, 0x6ffffef5: table})  # DT_SYMTAB, DT_STRTAB, DT_STRSZ, DT_GNU_HASH
+        with open(path, "wb") as file:
+            file.truncate(total)
+            file.write(b"\x7fELF\x02\x01\x01" + bytes(9) +
+                       struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0))
+            file.write(struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, total, total, 4096))
+            file.write(struct.pack("<IIQQQQQQ", 2, 4, dynamic, dynamic, dynamic, 80, 80, 8))
+            file.seek(dynamic)
+            file.write(b"".join(struct.pack("<QQ", *entry) for entry in at.items()))
+            file.seek(table)
+            file.write(struct.pack("<IIII", 1, 1, 1, 0) + bytes(8) + struct.pack("<I", 1))
+            file.seek(chains + 4 * (symbols - 1))
+            file.write(struct.pack("<I", 1))
+
+    def test_forged_symbols(self):
+        """A user's process must not keep an administrator's `remora ps` busy, nor eat its memory."""
+        folder = self.folder()
+        for number in range(4):
+            self.forge_library(os.path.join(folder, "libpython%d.so" % number))
+        code = ("import mmap, os, sys, time\nkeep = []\nfor name in sorted(os.listdir(sys.argv[1])):\n"
+                "    fd = os.open(os.path.join(sys.argv[1], name), os.O_RDONLY)\n"
+                "    keep.append(mmap.mmap(fd, 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC))\n"
+                "print(1, flush=True)\ntime.sleep(300)")
+        process = subprocess.Popen(pythons.main().command + ["-c", code, folder], stdout=subprocess.PIPE)
+        with process:
+            try:
+                self.assertEqual(process.stdout.readline(), b"1\n")
+                before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+                self.refused(support.remora("run", process.pid, "-c", "pass"), 3, "not a Python", 15)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+                self.assertLess(after, max(before, 700 << 10), "kB")
+            finally:
+                process.kill()
 
     def test_valgrind(self):
         if not shutil.which("valgrind"):

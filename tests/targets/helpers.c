@@ -547,6 +547,8 @@ void rmr_wait_as_stranger(void)
 
 	__asm__ volatile("syscall" : "=a"(result)
 		: "a"(SYS_arch_prctl), "D"(ARCH_SET_FS), "S"(0) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall" : "=a"(result)
+		: "a"(SYS_write), "D"(1), "S"("ALONE 1\n"), "d"(8) : "rcx", "r11", "memory");
 	for (;;)
 		__asm__ volatile("pause");
 }
