@@ -127,6 +127,8 @@ static void parse_line(const char *key, size_t key_size, const char *value, stru
 		ret->state = *value;
 	else if (IS("Tgid"))
 		ret->tgid = (pid_t)strtol(value, NULL, 10);
+	else if (IS("PPid"))
+		ret->parent = (pid_t)strtol(value, NULL, 10);
 	else if (IS("TracerPid"))
 		ret->tracer = (pid_t)strtol(value, NULL, 10);
 	else if (IS("NSpid"))

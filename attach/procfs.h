@@ -33,6 +33,7 @@ long rmr_procfs_number(const char *root, const char *name);
 struct rmr_status {
 	char name[64];	 /**< comm, escapes as the kernel writes them */
 	char state;	 /**< R S D T t Z X I */
+	pid_t parent;
 	pid_t tgid;
 	pid_t tracer;	 /**< TracerPid, 0 = none */
 	pid_t inner;	 /**< the pid in the innermost namespace (last of NSpid) */

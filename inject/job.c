@@ -368,19 +368,12 @@ static pid_t twin_pid(const struct rmr_session *session)
 {
 	struct ucred made_by;
 	socklen_t size = sizeof(made_by);
-	char path[64], line[256];
-	int parent = 0;
+	struct rmr_status status;
 
 	if (getsockopt(session->twin_fd, SOL_SOCKET, SO_PEERCRED, &made_by, &size) < 0 ||
-		made_by.pid <= 0)
+		made_by.pid <= 0 || rmr_status_read("/proc", made_by.pid, &status))
 		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)made_by.pid);
-	_rmr_fclose_ FILE *file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "PPid: %d", &parent) == 1)
-			break;
-	}
-	return parent == rmr_target_pid(session->target) ? made_by.pid : 0;
+	return status.parent == rmr_target_pid(session->target) ? made_by.pid : 0;
 }
 
 /** The first that the kernel ends when memory runs out is the twin; and before that, the watch. */

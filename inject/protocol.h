@@ -37,8 +37,8 @@ enum rmr_frame_type {
 	RMR_FRAME_JOB_DATA,   /**< bytes of the next job, in order */
 	RMR_FRAME_JOB,        /**< struct rmr_job: do it with the bytes sent; may carry one descriptor */
 	RMR_FRAME_PING,       /**< answered by STATUS at once, whatever the worker does */
-	RMR_FRAME_INTERRUPT,  /**< raise KeyboardInterrupt in the running job; end a twin */
-	RMR_FRAME_CANCEL,     /**< as INTERRUPT; a job that still waits for the GIL gives up */
+	RMR_FRAME_CANCEL,     /**< KeyboardInterrupt in the running job, the end for a twin; a job that
+				   still waits for the GIL gives up */
 	RMR_FRAME_LEAVE,      /**< finish, unmap, end the thread */
 	// agent -> remora
 	RMR_FRAME_STATUS,     /**< struct rmr_agent_status */
@@ -166,6 +166,7 @@ struct rmr_boot {
 	int32_t tid;     /**< of P, in the target's PID namespace */
 	int32_t fd[2];   /**< the agent's end, remora's end */
 	uint32_t reserved;
+	uint64_t inode; /**< of remora's end; 0 if that is not known */
 	struct rmr_libc_api libc;
 };
 

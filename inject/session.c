@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -175,8 +176,10 @@ static struct rmr_error *meet_boot(struct rmr_session *session)
 			"cannot take the agent's socket");
 	int type = 0;
 	socklen_t size = sizeof(type);
+	struct stat st;
 	// A program that closes all its descriptors just now may have put its own in this place.
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET)
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET ||
+		fstat(fd, &st) < 0 || (boot.inode && st.st_ino != boot.inode))
 		return rmr_error_create(RMR_E_TARGET, 0,
 			"the target has closed the agent's socket");
 	session->meeting_fd = rmr_take_fd(fd);

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 // How long P waits for remora at each step before it leaves by itself.
@@ -123,6 +124,9 @@ __attribute__((used)) static void *boot(char *region)
 	args->tid = (int32_t)rmr_sys(__NR_gettid);
 	long error = make_pair(args->fd);
 	args->error = (int32_t)error;
+	struct stat st;
+	if (!rmr_sys_failed(error) && !rmr_sys_failed(rmr_sys(__NR_fstat, args->fd[1], &st)))
+		args->inode = st.st_ino;
 	__atomic_store_n(&args->state, error < 0 ? RMR_BOOT_FAILED : RMR_BOOT_READY,
 		__ATOMIC_RELEASE);
 	if (rmr_sys_failed(error)) {

@@ -43,12 +43,11 @@ static void start_interrupter(void)
 }
 
 /** Ends the running job as far as it can be ended. */
-static void stop_job(bool cancel)
+static void stop_job(void)
 {
 	if (!__atomic_load_n(&rmr_agent.job_ready, __ATOMIC_ACQUIRE))
 		return;
-	if (cancel)
-		__atomic_store_n(&rmr_agent.cancelled, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&rmr_agent.cancelled, 1, __ATOMIC_RELEASE);
 	// Under the lock the twin has not been waited for: its pid is still its own.
 	rmr_agent_lock_twin();
 	int twin = rmr_agent.twin;
@@ -164,10 +163,9 @@ static bool handle_frame(void)
 	case RMR_FRAME_PING:
 		answer_ping(head->number);
 		break;
-	case RMR_FRAME_INTERRUPT:
 	case RMR_FRAME_CANCEL:
 		if (head->number == rmr_agent.job.frame.number)
-			stop_job(head->type == RMR_FRAME_CANCEL);
+			stop_job();
 		break;
 	default:
 		return false;
@@ -198,7 +196,7 @@ void *rmr_monitor_main(void *unused)
 			speak_for_worker();
 			return 0;
 		}
-		stop_job(true);
+		stop_job();
 		rmr_sys(__NR_futex, &rmr_agent.bell, FUTEX_WAIT_PRIVATE, bell, &pause, 0, 0);
 	}
 	return 0;
