@@ -23,6 +23,7 @@ enum {
 	RESCUE_REACH = 64 * 1024, /* how far below the frame pthread_create's stack may reach */
 	INIT_WAIT_MS = 2000,
 	PAGE = 4096,
+	MAPPINGS = 16, /* our region, the stacks of the agent's threads, its image, an arena */
 };
 
 /* A thread, and what it was doing when it was looked at from outside. */
@@ -293,6 +294,20 @@ static void *run_search(void *arg)
 	return NULL;
 }
 
+/* Too few of them, and pthread_create fails after its region was mapped, which then stays behind. */
+static struct rmr_error *check_mappings(const struct rmr_target *target)
+{
+	long most = rmr_procfs_number("/proc", "sys/vm/max_map_count");
+
+	if (most < 0 || target->maps.count + MAPPINGS <= (size_t)most)
+		return NULL;
+	return rmr_error_hint(
+		rmr_error_create(RMR_E_STATE, 0,
+			"process %d has %zu mappings, and may have %ld: no room for a thread",
+			(int)target->pid, target->maps.count, most),
+		"raise the limit: sysctl vm.max_map_count");
+}
+
 static struct rmr_error *borrow_any(struct rmr_target *target, const struct rmr_borrow_job *job,
 	unsigned timeout_ms, struct rmr_spawn_result *ret)
 {
@@ -304,6 +319,8 @@ static struct rmr_error *borrow_any(struct rmr_target *target, const struct rmr_
 	search->job = job;
 	search->timeout_ms = timeout_ms ? timeout_ms : DEFAULT_TIMEOUT_MS;
 	struct rmr_error *err = rmr_target_lock(target);
+	if (!err)
+		err = check_mappings(target);
 	if (!err)
 		err = rmr_borrow_find_code(target, &search->code);
 	if (!err)

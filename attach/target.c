@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "attach/diagnose.h"
+#include "attach/linkmap.h"
 #include "attach/log.h"
 #include "attach/target_internal.h"
 
@@ -152,21 +153,36 @@ static bool is_library(const struct rmr_module *module, const char *name)
 	       (strncmp(base + size, ".so.", 4) == 0 || strncmp(base + size, "-2.", 3) == 0);
 }
 
+/*
+ * Of several the one that the program itself uses: another copy, which dlmopen() has loaded, has other
+ * variables for the same thread. NULL if there is none.
+ */
+static struct rmr_module *find_library(const struct rmr_target *target, const char *name)
+{
+	struct rmr_module *found = NULL;
+
+	for (size_t i = 0; i < target->module_count; i++) {
+		struct rmr_module *module = &target->modules[i];
+		if (!is_library(module, name))
+			continue;
+		if (found && !rmr_linkmap_has(target, found))
+			found = NULL;
+		if (!found)
+			found = module;
+	}
+	return found;
+}
+
 static struct rmr_error *find_libc(struct rmr_target *target)
 {
 	bool musl = false;
 	struct rmr_error *err;
 
-	for (size_t i = 0; i < target->module_count; i++) {
-		struct rmr_module *module = &target->modules[i];
-		musl |= strstr(rmr_maps_basename(module->map), "musl") != NULL;
-		if (!target->libc && is_library(module, "libc"))
-			target->libc = module;
-		else if (!target->libc_parts[0] && is_library(module, "libpthread"))
-			target->libc_parts[0] = module;
-		else if (!target->libc_parts[1] && is_library(module, "libdl"))
-			target->libc_parts[1] = module;
-	}
+	for (size_t i = 0; i < target->module_count; i++)
+		musl |= strstr(rmr_maps_basename(target->modules[i].map), "musl") != NULL;
+	target->libc = find_library(target, "libc");
+	target->libc_parts[0] = find_library(target, "libpthread");
+	target->libc_parts[1] = find_library(target, "libdl");
 	if (rmr_target_libc_symbol(target, "__libc_start_main", NULL) &&
 		rmr_target_libc_symbol(target, "pthread_create", NULL))
 		return NULL;

@@ -44,6 +44,34 @@ class Edges(support.LiveTest):
             self.refused(support.remora("run", target, "-c", "print(1)"), 3, "emulator")
             self.assertTrue(target.alive(), target.condition())
 
+    def test_second_c_library(self):
+        """Of two C libraries in a process the right one makes the thread."""
+        # Before glibc 2.34 its functions for threads are in a file of their own.
+        old = pythons.first(lambda p: p.supported and p.name.startswith("bullseye"))
+        for interpreter in [pythons.main()] + ([old] if old else []):
+            for does in "busy", "asleep":
+                kind = support.Kind("second_libc", does, busy=True, vary="state")
+                with self.subTest(interpreter=interpreter.name, does=does), \
+                        support.Target(interpreter, kind) as target:
+                    for _ in range(3):
+                        with support.unharmed(self, target):
+                            self.assertEqual(self.good(support.remora(
+                                "run", target, "-c", "print(1)")).out, "1\n")
+                    target.finish(self)
+
+    def test_no_room_for_mappings(self):
+        if int(support.read("/proc/sys/vm/max_map_count")) > 100000:
+            support.skip("a process may have very many mappings here", impossible_in_ci=True)
+        most = int(support.read("/proc/sys/vm/max_map_count"))
+        for left in 1, 6:
+            with self.start(support.Kind("mappings", left, busy=True)) as target:
+                def mappings():
+                    return support.read("/proc/%d/maps" % target.pid).splitlines()
+                support.wait_for(lambda: len(mappings()) >= most - left, "it maps")
+                before = [m for m in mappings() if "xp" in m]
+                self.refused(support.remora("run", target, "-c", "pass"), 3, "mappings")
+                self.assertEqual(before, [m for m in mappings() if "xp" in m])
+
     def forge_library(self, path):
         """A sparse file whose symbol tables are as large as remora believes, with one endless chain."""
         symbols, strings = (4 << 20) - 2, 128 << 20
