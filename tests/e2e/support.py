@@ -217,9 +217,11 @@ class Target:
         except subprocess.TimeoutExpired:
             status = "alive"
         waits = [read("/proc/%d/task/%s/syscall" % (self.pid, t)).split(" ")[0] for t in self.tids()]
+        lines = self.status()
+        masks = {name: lines.get(name) for name in ("SigBlk", "SigPnd", "ShdPnd", "TracerPid")}
         self.errors.seek(0)
-        return "status %s, state %s, system calls %s, stderr %r" % (
-            status, self.status().get("State"), waits[:60], self.errors.read()[-2000:])
+        return "status %s, state %s, %s, system calls %s, stderr %r" % (
+            status, lines.get("State"), masks, waits[:60], self.errors.read()[-2000:])
 
     def status(self, tid=None):
         text = read("/proc/%d/task/%d/status" % (self.pid, tid or self.pid))

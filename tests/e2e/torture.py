@@ -32,7 +32,7 @@ import torture_cells  # noqa: E402
 import torture_table  # noqa: E402
 
 MAIN = ("system", "pyenv-3.13.0", "pyenv-3.11.7")  # the first two of these that there are and serve
-KILLED = ("sleep", "busy", "threads", "malloc1", "malloc_c2", "forks", "accept", "calls", "calls_c", "setids")
+KILLED = ("sleep", "busy", "threads", "malloc1", "malloc_c2", "forks", "accept", "calls", "signals", "setids")
 GROWN = ("sleep", "locked", "threads")
 
 

@@ -87,4 +87,4 @@ for index in range(len(calls)):
     kit.start_thread(repeat, index)
 kit.ready()
 while True:
-    time.sleep(3600)
+    time.sleep(10)

@@ -5,6 +5,9 @@ A target says READY once it is in the state that its name promises, and answers 
 line: what only the inside of the process knows. Both are one line on descriptor 1, a word and a
 Python literal. SIGTERM ends it with status 0. Nothing else may ever appear on descriptor 1.
 
+Main threads that only wait sleep ten seconds at a time: a signal that comes between Python's look for
+signals and its call of nanosleep is seen only after it.
+
 Imports as little as it can, so that a module that remora drags in is seen. Runs on 3.6 and later.
 """
 import _signal

@@ -31,4 +31,4 @@ bottom.acquire()
 
 kit.ready()
 while True:
-    time.sleep(3600)
+    time.sleep(10)

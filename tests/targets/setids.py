@@ -24,4 +24,4 @@ kit.start_thread(change)
 
 kit.ready()
 while True:
-    time.sleep(3600)
+    time.sleep(10)

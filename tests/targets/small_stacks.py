@@ -36,4 +36,4 @@ kit.start_thread(come_and_go)
 
 kit.ready()
 while True:
-    time.sleep(3600)
+    time.sleep(10)

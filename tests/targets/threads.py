@@ -53,4 +53,4 @@ for number in range(count):
 
 kit.ready()
 while True:
-    time.sleep(3600)
+    time.sleep(10)
