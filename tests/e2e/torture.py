@@ -174,10 +174,12 @@ def main():
         torture_cells.ENVIRONMENT["REMORA_UNSAFE"] = "1"
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # remora is killed by SIGSEGV, among others
     results = Results(options.results)
+    found = [p for p in pythons.supported() if not chosen or p.name in chosen]
     if not options.table:
-        run(options, [p for p in pythons.supported() if not chosen or p.name in chosen], results)
+        run(options, found, results)
     if not options.unsafe:
-        torture_table.write(results.lines)
+        left = [share[2:4] + (share[4].name, share[5]) for share in shares(options, found, results)]
+        torture_table.write(results.lines, left)
     harmed = [line for line in results.lines if line["harm"]]
     print("%d attaches, %d kills, %d shares in which something was harmed" % (
         sum(line["attaches"] for line in results.lines if line["what"] != "kill"),

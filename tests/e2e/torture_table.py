@@ -14,11 +14,11 @@ Written by `python3 tests/e2e/torture.py`, which README.md describes; do not edi
 wrong: the proof is `harm()` in `support.py`, from outside after each attach, from inside too after every twentieth and at
 the end, when the target must also end well. **Refused** counts attaches that remora gave up in a documented way.
 **Stop** is the longest that an attach stopped any thread, unwinding included, in milliseconds: median, 99th percentile,
-worst. They were taken with %(load)s targets at a time beside other work on %(cores)d processors, most of them busy
-targets: an upper bound, and the worst are pauses of the scheduler. `python3 tests/e2e/stops.py` measures stops by themselves.
+worst. They were taken with several targets at a time, many of them busy, beside other work on %(cores)d processors:
+an upper bound, and the worst are pauses of the scheduler. `python3 tests/e2e/stops.py` measures stops by themselves.
 
 %(attaches)s attaches and %(kills)s kills from %(first)s to %(last)s; harm: **%(harm)d**.
-"""
+%(left)s"""
 
 
 def quantile(values, part):
@@ -55,14 +55,27 @@ def day(seconds):
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
-def write(lines):
+def missing(left):
+    """What is not done yet, in words: left is (what, kind, interpreter, attaches)."""
+    if not left:
+        return ""
+    counts = {}
+    for what, kind, python, count in left:
+        per_kind = counts.setdefault((what, kind), {})
+        per_kind[python] = per_kind.get(python, 0) + count
+    return "\nNot done yet (run it again to go on):\n\n" + table(("what", "kind", "left, by interpreter"), [
+        (what, kind, ", ".join("%s %d" % item for item in per_kind.items()))
+        for (what, kind), per_kind in counts.items()])
+
+
+def write(lines, left):
     attached, killed, grown = (cells(lines, what) for what in ("attach", "kill", "growth"))
     everything = [line for line in lines]
     times = [line["time"] for line in everything] or [time.time()]
     count = {what: sum(line["attaches"] for line in lines if line["what"] == what)
              for what in ("attach", "kill", "growth")}
     text = [HEAD % {
-        "load": os.cpu_count(), "cores": os.cpu_count(), "attaches": format(count["attach"] + count["growth"], ","),
+        "left": missing(left), "cores": os.cpu_count(), "attaches": format(count["attach"] + count["growth"], ","),
         "kills": format(count["kill"], ","), "first": day(min(times)), "last": day(max(times)),
         "harm": sum(bool(line["harm"]) for line in everything)}]
     kinds = list(dict.fromkeys(kind for kind, _ in attached))
