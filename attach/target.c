@@ -274,6 +274,9 @@ static struct rmr_error *open_target(struct rmr_target *target)
 		return err;
 	if (rmr_status_read(proc, target->pid, &status))
 		return gone(target->pid);
+	/* A process that is about to exit has no memory any more, nor has a kernel thread. */
+	if (!status.has_memory && status.state != 'Z' && has_exited(target, EXIT_MS))
+		return exited(target);
 	err = check_status(&status, target->pid);
 	if (!err && !target->read_only)
 		err = check_free(&status, target->pid);
