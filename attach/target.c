@@ -250,12 +250,13 @@ static struct rmr_error *exited(const struct rmr_target *target)
 
 struct rmr_error *rmr_target_check(const struct rmr_target *target)
 {
+	const struct rmr_module *known = target->libc ? target->libc : target->interpreter;
 	unsigned char byte;
 
 	if (has_exited(target, 0))
 		return exited(target);
 	/* The descriptor stays with the memory that it was opened for. */
-	if (!target->libc || rmr_target_read_some(target, target->libc->start, &byte, 1) == 1)
+	if (!known || rmr_target_read_some(target, known->start, &byte, 1) == 1)
 		return NULL;
 	if (has_exited(target, EXIT_MS))
 		return exited(target);
