@@ -251,6 +251,7 @@ static struct rmr_error *exited(const struct rmr_target *target)
 struct rmr_error *rmr_target_check(const struct rmr_target *target)
 {
 	const struct rmr_module *known = target->libc ? target->libc : target->interpreter;
+	struct rmr_status status;
 	unsigned char byte;
 
 	if (has_exited(target, 0))
@@ -258,7 +259,8 @@ struct rmr_error *rmr_target_check(const struct rmr_target *target)
 	/* The descriptor stays with the memory that it was opened for. */
 	if (!known || rmr_target_read_some(target, known->start, &byte, 1) == 1)
 		return NULL;
-	if (has_exited(target, EXIT_MS))
+	bool other = !rmr_status_read(proc, target->pid, &status) && status.has_memory;
+	if (!other && has_exited(target, EXIT_MS))
 		return exited(target);
 	return rmr_error_create(RMR_E_GONE, 0, "process %d has just become another program",
 		(int)target->pid);
