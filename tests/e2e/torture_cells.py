@@ -71,6 +71,8 @@ NEEDS = {
     "asyncio": lambda p: p.version >= (3, 7),
     "greenlets": lambda p: p.version[:2] == (3, 11) and not p.copies and os.path.exists(PACKAGES["PYTHONPATH"]),
 }
+# 3.12 has a limit of its own for calls through C.
+NEEDS["deep"] = lambda p: p.version[:2] != (3, 12)
 NEEDS["numpy"] = NEEDS["greenlets"]
 for _name in ("jemalloc1", "jemalloc9", "tcmalloc9", "mimalloc9"):
     NEEDS[_name] = lambda p, name=_name: not p.copies and KINDS[name].env["LD_PRELOAD"]
