@@ -161,6 +161,13 @@ uint64_t rmr_edges_any(const struct rmr_heap *heap, uint32_t source, uint32_t ta
 	return scan(ids, 0, ids.count, 1, target);
 }
 
+unsigned rmr_edges_name_count(struct rmr_edges *edges, uint32_t id)
+{
+	const struct rmr_edges_shape *shape = shape_of(edges, id);
+
+	return shape ? (unsigned)__builtin_popcountll(shape->named) : 0;
+}
+
 uint32_t rmr_edges_dict_of(struct rmr_edges *edges, uint32_t id)
 {
 	const struct rmr_edges_shape *shape = shape_of(edges, id);

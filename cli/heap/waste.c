@@ -14,6 +14,7 @@ enum {
 	ROOM_MIN = 64,       /* bytes: less room than this is not worth a line */
 	PINNED_MIN = 4096,   /* bytes of a buffer that views pin */
 	INSTANCES_MIN = 10,  /* so many instances make __slots__ worth while */
+	INLINE_MAX = 512,    /* bytes: more than an instance's inline values can be */
 	POINTER = 8,
 };
 
@@ -372,7 +373,30 @@ static void find_room(struct waste_work *work)
 	name_rows(work);
 }
 
-/* A slot is a pointer: the rest of the dict goes. */
+/*
+ * What slots would save of an instance: its dict, or the values that Python 3.11 and later keep
+ * beside it until somebody asks for the dict; and the pointers to dict and weak references
+ * (Objects/typeobject.c, type_new_slots()). A slot is a pointer.
+ */
+static uint64_t slots_save(struct waste_work *work, uint32_t id)
+{
+	const struct rmr_heap *heap = work->heap;
+	uint32_t dict = rmr_edges_dict_of(&work->edges, id);
+	uint64_t size = rmr_heap_owned(heap, id), slots;
+
+	if (size > INLINE_MAX)
+		size = 0;
+	if (dict == RMR_NO_OBJECT) {
+		slots = rmr_edges_name_count(&work->edges, id);
+	} else if (rmr_heap_builtin(heap, dict) == RMR_BUILTIN_DICT) {
+		size += rmr_heap_size(heap, dict) + rmr_heap_owned(heap, dict);
+		slots = heap->len[dict] == UINT32_MAX ? 0 : rmr_heap_len(heap, dict);
+	} else {
+		return 0;
+	}
+	return size + 2 * POINTER > POINTER * slots && size ? size + 2 * POINTER - POINTER * slots : 0;
+}
+
 static void find_instance_dicts(struct waste_work *work)
 {
 	const struct rmr_heap *heap = work->heap;
@@ -385,18 +409,17 @@ static void find_instance_dicts(struct waste_work *work)
 	}
 	for (uint32_t id = 0; goes_on(work, id); id++) {
 		enum rmr_builtin builtin = rmr_heap_builtin(heap, id);
-		uint32_t dict = rmr_edges_dict_of(&work->edges, id);
 		const struct rmr_type *type = &heap->types[heap->type[id]];
 		/* Nobody can give slots to a class of the interpreter. */
-		if (dict == RMR_NO_OBJECT || builtin != RMR_BUILTIN_OTHER ||
-			type->label == type->name || heap->flags[id] & RMR_FLAG_MODULE ||
-			rmr_heap_builtin(heap, dict) != RMR_BUILTIN_DICT)
+		if (builtin != RMR_BUILTIN_OTHER || type->label == type->name ||
+			heap->flags[id] & RMR_FLAG_MODULE)
 			continue;
-		uint64_t size = rmr_heap_size(heap, dict) + rmr_heap_owned(heap, dict);
-		uint64_t slots = heap->len[dict] == UINT32_MAX ? 0 : POINTER * rmr_heap_len(heap, dict);
+		uint64_t saved = slots_save(work, id);
+		if (!saved)
+			continue;
 		struct rmr_waste_row *row = &rows[heap->type[id]];
 		row->kind = RMR_WASTE_INSTANCE_DICT;
-		row->bytes += size > slots ? size - slots : 0;
+		row->bytes += saved;
 		if (!row->count++)
 			row->example = id;
 	}

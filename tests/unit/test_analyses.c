@@ -476,6 +476,11 @@ START_TEST(waste_is_counted)
 		fprintf(out, "{\"address\": %d, \"type\": \"A\", \"class\": 900, \"size\": 48, \"shape\": 1, \"refs\": [%d, 900]}\n"
 			     "{\"address\": %d, \"type\": \"dict\", \"size\": 104, \"len\": 1, \"refs\": [901], \"keys\": [901]}\n",
 			2000 + 2 * i, 2001 + 2 * i, 2001 + 2 * i);
+	fputs("{\"address\": 902, \"type\": \"type\", \"size\": 9, \"name\": \"V\", \"module\": \"app\", \"refs\": []}\n",
+		out);
+	for (int i = 0; i < 12; i++)
+		fprintf(out, "{\"address\": %d, \"type\": \"V\", \"class\": 902, \"size\": 56, \"owned\": 48, \"shape\": 2, \"refs\": [901, 901]}\n",
+			3000 + i);
 	fclose(out);
 	struct rmr_heap *heap = fixture_try(text, size, &err);
 	ck_assert_ptr_null(err);
@@ -489,8 +494,9 @@ START_TEST(waste_is_counted)
 	ck_assert_uint_eq(waste->bytes[RMR_WASTE_EMPTY], 56);
 	ck_assert_uint_eq(waste->count[RMR_WASTE_OVERALLOCATED], 1);
 	ck_assert_uint_eq(waste->bytes[RMR_WASTE_OVERALLOCATED], 800);
-	ck_assert_uint_eq(waste->count[RMR_WASTE_INSTANCE_DICT], 12);
-	ck_assert_uint_eq(waste->bytes[RMR_WASTE_INSTANCE_DICT], 12 * 96);
+	/* With a dict: 104 + 2 pointers - 1 slot; with inline values: 48 + 2 pointers - 2 slots. */
+	ck_assert_uint_eq(waste->count[RMR_WASTE_INSTANCE_DICT], 12 + 12);
+	ck_assert_uint_eq(waste->bytes[RMR_WASTE_INSTANCE_DICT], 12 * (104 + 16 - 8) + 12 * (48 + 16 - 16));
 	ck_assert_uint_eq(waste->count[RMR_WASTE_PINNED], 1);
 	ck_assert_uint_eq(waste->bytes[RMR_WASTE_PINNED], 100000 - 16);
 	for (size_t i = 0; i < waste->rows; i++)
