@@ -3,7 +3,7 @@
 import json
 
 OBJECT_KEYS = {"address", "type", "size", "rc", "class", "name", "module", "len", "value", "file", "line",
-               "owned", "shape", "weak", "flags", "refs", "hidden", "keys"}
+               "trace", "owned", "shape", "weak", "flags", "refs", "hidden", "keys"}
 NEEDED_KEYS = {"address", "type", "size", "rc", "class", "refs"}
 
 
@@ -22,7 +22,7 @@ class Heap:
     """objects: address -> object; header, trailer, roots."""
 
     def __init__(self, path):
-        self.objects, self.roots, self.shapes, self.trailer = {}, [], {}, None
+        self.objects, self.roots, self.shapes, self.traces, self.trailer = {}, [], {}, {}, None
         with open(str(path), "rb") as file:
             for number, line in enumerate(file, 1):
                 try:
@@ -58,6 +58,13 @@ class Heap:
             if any(name == "" or name == "." for name in item["names"]):
                 raise ValueError("an empty name")
             self.shapes[item["shape"]] = item["names"]
+        elif "trace" in item:
+            if item["trace"] in self.traces:
+                raise ValueError("a trace twice")
+            for file, line in item["frames"]:
+                if not isinstance(file, str) or not isinstance(line, int):
+                    raise ValueError("a frame of a trace")
+            self.traces[item["trace"]] = item["frames"]
         elif item.get("end"):
             self.trailer = item
         else:
@@ -66,6 +73,8 @@ class Heap:
     def object(self, item):
         if set(item) - OBJECT_KEYS or NEEDED_KEYS - set(item):
             raise ValueError("keys")
+        if item.get("trace", 0) and item["trace"] not in self.traces:
+            raise ValueError("a trace that did not come before")
         if item["address"] in self.objects:
             raise ValueError("an address twice")
         count = len(item["refs"]) + len(item.get("hidden", []))

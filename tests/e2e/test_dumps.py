@@ -40,6 +40,42 @@ class Values(support.LiveTest):
                 self.assertNotIn(secret, content)
             target.finish(self)
 
+    def test_nothing_stays_of_values(self):
+        """--values none: no string, bytes, number, local, key, argument or name of a thread."""
+        for interpreter in pythons.supported():
+            with self.subTest(interpreter.name), self.start("secrets", interpreter=interpreter) as target:
+                _, path = self.dump(target, "--values", "none")
+                with open(path, "rb") as file:
+                    content = file.read()
+                self.assertEqual(re.findall(rb".{60}S3CRET.{60}", content), [])
+                self.assertEqual(re.findall(rb".{60}84639271055382.{60}", content), [])
+                # The names stay, and so do the files and lines of traces.
+                for name in (b"name_KEPT", b"slot_KEPT", b"local_KEPT", b'"Kept"', b'"sleep_KEPT"',
+                             b"secrets.py"):
+                    self.assertIn(name, content)
+                _, path = self.dump(target)
+                with open(path, "rb") as file:
+                    self.assertGreater(file.read().count(b"S3CRET"), 30)
+                target.finish(self)
+
+    def test_traces(self):
+        """Which line allocated: in the dump, in groups, in show and in SQL."""
+        for interpreter in pythons.supported():
+            if interpreter.root:
+                continue  # without /proc, where tracemalloc's table cannot be looked for
+            with self.subTest(interpreter.name), self.start("secrets", interpreter=interpreter) as target:
+                dump, path = self.dump(target)
+                slots = [o for o in dump.objects.values() if o["type"] == "Slots"]
+                self.assertEqual(len(slots), 1)
+                out = self.good(support.remora("show", path, str(slots[0]["address"]))).out
+                place = re.search(r"^allocated +(\S+secrets\.py:\d+)", out, re.M).group(1)
+                out = self.good(support.remora("groups", "--by", "line", "--limit", "0", path)).out
+                self.assertIn(place + " ", out)
+                out = self.good(support.remora("sql", path, "--format", "csv",
+                    "select count(*) from objects where allocated = '%s' and type = 'Slots'" % place)).out
+                self.assertEqual(out.split()[-1], "1")
+                target.finish(self)
+
     def test_nothing_of_remora(self):
         with self.start("known_heap") as target:
             self.good(support.remora("run", target, "-c", "x = ['from the payload']; print(x)"))
