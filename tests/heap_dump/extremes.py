@@ -28,6 +28,14 @@ def big_things():
               "long name": type("N" * 10000, (), {})(),
               "odd name": type("nul\\line\n\"quote", (), {"a\0b": 1})(),
               "attributes": type("Many", (), {})()}
+    # Nothing of these 5 GB is touched, here or by the walk.
+    things["5 GB"] = bytearray(5 << 30)
+    things["5 GB mapped"] = mmap.mmap(-1, 5 << 30)
+    things["view of 5 GB"] = memoryview(things["5 GB"])[1 << 30:]
+    things["surrogates"] = "\ud800lone\udfff\0nul\nline \U0001f40d"
+    things["deep"] = []
+    for _ in range(200):
+        things["deep"] = [things["deep"], {"\ud812": ()}]
     for i in range(3000):
         setattr(things["attributes"], "attribute_%d" % i, i)
     chain = ()
@@ -54,9 +62,10 @@ def check_big(w, path):
         d = dumped[id(o)]
         assert d["size"] == sys.getsizeof(o), (name, d["size"], sys.getsizeof(o))
         assert d["refs"] == [id(r) for r in gc.get_referents(o)], name
-        if hasattr(o, "__len__"):
+        if hasattr(o, "__len__") and not isinstance(o, (mmap.mmap, memoryview)):
             assert d["len"] == len(o), name
         assert all(r in dumped for key in ("refs", "keys", "hidden") for r in d.get(key, ())), name
+    assert dumped[id(things["surrogates"])]["value"] == things["surrogates"]
     d = dumped[id(things["long dict"])]
     assert d["keys"] == [id(key) for key in things["long dict"]]
     assert "keys" not in dumped[id(things["mixed dict"])]
