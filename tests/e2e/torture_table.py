@@ -97,8 +97,13 @@ def write(lines, left):
             ("kind", "times", "status: message"),
             [(kind, number, "`%s`" % reason.replace("|", "\\|")) for (kind, reason), number in
              sorted(reasons.items(), key=lambda item: -item[1])]))
+    harmed = ["- %s %s on %s: %s" % (line["what"], line["kind"], line["python"], line["harm"][0].strip()[:500])
+              for line in everything if line["harm"]]
+    if harmed:
+        text.append("## Harm\n\n" + "\n".join(harmed) + "\n")
     text.append("## remora killed\n\nBy SIGKILL, SIGINT, SIGTERM and SIGSEGV in turn, at a random moment of a `run`, a payload, a "
-                "dump and a dump in place.\n\n" + table(
+                "dump and a dump in place. Not of `calls_c`, C code that sees each EINTR: a kill while its thread is held may leave "
+                "it one (README, Safety), as 2 of 90 have.\n\n" + table(
                     ("kind", "interpreter", "kills", "harm"),
                     [(kind, python, cell["attaches"], cell["harm"]) for (kind, python), cell in killed.items()]))
     text.append("## Growth\n\nVmRSS and VmData of the target in kB, and the blocks that Python has allocated, after 400 attaches "
