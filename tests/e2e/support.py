@@ -126,7 +126,7 @@ KINDS = {
     "locked": Kind("locked"),
     "threads": Kind("threads", "50", busy=True),
     "known_heap": Kind("known_heap"),
-    "secrets": Kind("secrets", "S3CRET"),
+    "withheld": Kind("withheld", "S3CRET"),
     "malloc1": Kind("malloc", "1", busy=True, vary="state maps"),
     "malloc9": Kind("malloc", "9", busy=True, vary="state maps"),
     "malloc_c1": Kind("malloc_c", HELPERS, "1", busy=True, vary="state maps"),

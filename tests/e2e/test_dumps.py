@@ -43,7 +43,7 @@ class Values(support.LiveTest):
     def test_nothing_stays_of_values(self):
         """--values none: no string, bytes, number, local, key, argument or name of a thread."""
         for interpreter in pythons.supported():
-            with self.subTest(interpreter.name), self.start("secrets", interpreter=interpreter) as target:
+            with self.subTest(interpreter.name), self.start("withheld", interpreter=interpreter) as target:
                 _, path = self.dump(target, "--values", "none")
                 with open(path, "rb") as file:
                     content = file.read()
@@ -51,7 +51,7 @@ class Values(support.LiveTest):
                 self.assertEqual(re.findall(rb".{60}84639271055382.{60}", content), [])
                 # The names stay, and so do the files and lines of traces.
                 for name in (b"name_KEPT", b"slot_KEPT", b"local_KEPT", b'"Kept"', b'"sleep_KEPT"',
-                             b"secrets.py"):
+                             b"withheld.py"):
                     self.assertIn(name, content)
                 _, path = self.dump(target)
                 with open(path, "rb") as file:
@@ -63,12 +63,12 @@ class Values(support.LiveTest):
         for interpreter in pythons.supported():
             if interpreter.root:
                 continue  # without /proc, where tracemalloc's table cannot be looked for
-            with self.subTest(interpreter.name), self.start("secrets", interpreter=interpreter) as target:
+            with self.subTest(interpreter.name), self.start("withheld", interpreter=interpreter) as target:
                 dump, path = self.dump(target)
                 slots = [o for o in dump.objects.values() if o["type"] == "Slots"]
                 self.assertEqual(len(slots), 1)
                 out = self.good(support.remora("show", path, str(slots[0]["address"]))).out
-                place = re.search(r"^allocated +(\S+secrets\.py:\d+)", out, re.M).group(1)
+                place = re.search(r"^allocated +(\S+withheld\.py:\d+)", out, re.M).group(1)
                 out = self.good(support.remora("groups", "--by", "line", "--limit", "0", path)).out
                 self.assertIn(place + " ", out)
                 out = self.good(support.remora("sql", path, "--format", "csv",
