@@ -21,7 +21,7 @@
 /** One wait for a job's end. */
 struct wait {
 	const struct rmr_run *run; /**< for its output; NULL for other jobs */
-	bool stop_at_twin;         /**< return when the twin says hello */
+	bool stop_at_dump;         /**< return when the twin says hello, or a dump in place begins */
 	uint64_t start;            /**< all times: rmr_log_now() */
 	uint64_t heard;            /**< of the monitor */
 	uint64_t interrupted;      /**< 0 = not yet */
@@ -85,8 +85,11 @@ static struct rmr_error *handle_frame(struct rmr_session *session, struct wait *
 			frame->type == RMR_FRAME_STDOUT ? 1 : 2, frame + 1,
 			channel->size - sizeof(*frame));
 	case RMR_FRAME_TWIN:
-		*ended_ret = wait->stop_at_twin && channel->frame_fd >= 0 &&
+		*ended_ret = wait->stop_at_dump && channel->frame_fd >= 0 &&
 			     channel->size == sizeof(*frame);
+		return NULL;
+	case RMR_FRAME_BEGUN:
+		*ended_ret = wait->stop_at_dump && channel->size == sizeof(*frame);
 		return NULL;
 	case RMR_FRAME_DONE:
 		if (channel->size != sizeof(wait->done))
@@ -191,6 +194,8 @@ static const char *heap_failure(int status)
 		return "the interpreter is laid out like no version that remora knows";
 	case RMR_HEAP_DUMP_COLLECTING:
 		return "a garbage collection in the target does not end";
+	case RMR_HEAP_DUMP_NO_MAPS:
+		return "it cannot read its /proc/self/maps: a dump in place would not be safe";
 	case RMR_HEAP_DUMP_NO_MEMORY:
 		return "no memory for the walker in the target";
 	case RMR_HEAP_DUMP_CLOSED:
@@ -423,11 +428,7 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 		err = send_job(session, &job, dump->in_place ? ring_fd : -1);
 	if (err)
 		return err;
-	if (dump->in_place) {
-		*peer_fd_ret = -1;
-		return NULL;
-	}
-	struct wait wait = {.stop_at_twin = true};
+	struct wait wait = {.stop_at_dump = true};
 	err = wait_for_job(session, &wait);
 	if (!err && !session->job_runs)
 		err = outcome_error(&wait);
@@ -435,6 +436,10 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 		return err;
 	if (!session->job_runs)
 		return rmr_error_create(RMR_E_PROTOCOL, 0, "the dump ended before it began");
+	if (dump->in_place) {
+		*peer_fd_ret = session->channel.fd;
+		return NULL;
+	}
 	session->twin_fd = rmr_take_fd(session->channel.frame_fd);
 	guard_twin(session, &headroom);
 	struct rmr_channel to_twin = {.fd = session->twin_fd};

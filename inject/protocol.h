@@ -45,6 +45,7 @@ enum rmr_frame_type {
 	RMR_FRAME_STDOUT,     /**< bytes that the job printed */
 	RMR_FRAME_STDERR,
 	RMR_FRAME_TWIN,       /**< no more than that, with the twin's socket as descriptor */
+	RMR_FRAME_BEGUN,      /**< no more than that: a dump in place has the GIL, and writes from now on */
 	RMR_FRAME_DONE,       /**< struct rmr_done */
 	// remora -> twin, on the twin's own socket
 	RMR_FRAME_GO,         /**< the ring's descriptor */

@@ -98,7 +98,7 @@ struct rmr_session_dump {
 /**
  * Starts a heap dump. The records come through @p ring, which the caller creates
  * (rmr_ring_create()), passes with its descriptor, and reads to its end.
- * @param peer_fd_ret  becomes readable (HUP) when the twin is gone; the session's; -1 in place
+ * @param peer_fd_ret  hangs up (POLLHUP) when the twin, or in place the agent, is gone; the session's
  */
 struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 	const struct rmr_session_dump *dump, int ring_fd, int *peer_fd_ret) RMR_MUST_CHECK;

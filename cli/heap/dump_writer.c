@@ -714,7 +714,7 @@ static struct rmr_error *read_records(struct writer *w, const unsigned char *byt
 
 static bool peer_is_gone(int fd)
 {
-	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+	struct pollfd poll_fd = {.fd = fd};
 
 	return fd >= 0 && poll(&poll_fd, 1, 0) > 0;
 }

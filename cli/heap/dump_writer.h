@@ -76,8 +76,7 @@ struct rmr_dump_progress {
 struct rmr_dump_options {
 	enum rmr_dump_format format;
 	/**
-	 * Readable or HUP when the producer's process is gone (a pidfd of the twin, or the channel's
-	 * end that only it holds), or -1. Then what is in the ring is read, and a missing END record
+	 * Hangs up (POLLHUP) when the producer is gone: a socket whose other end only it holds; or -1. Then what is in the ring is read, and a missing END record
 	 * is RMR_E_TARGET.
 	 */
 	int peer_fd;

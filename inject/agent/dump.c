@@ -136,6 +136,8 @@ static void dump_in_place(struct rmr_done *done)
 	if (rmr_sys_failed(error))
 		return rmr_agent_error(done, error, "cannot map the ring");
 	ring.peer_fd = rmr_agent.fd;
+	struct rmr_frame begun = {.type = RMR_FRAME_BEGUN, .number = rmr_agent.job.frame.number};
+	rmr_agent_send(&begun, sizeof(begun));
 	enum rmr_heap_dump_status status =
 		rmr_heap_dump_run((struct rmr_heap_dump *)walker, &ring);
 	rmr_ring_unmap(&ring);

@@ -49,6 +49,7 @@ enum rmr_heap_dump_status {
 	RMR_HEAP_DUMP_COLLECTING, /**< a collection is under way: release the GIL and try again */
 	RMR_HEAP_DUMP_NO_MEMORY,  /**< mmap failed */
 	RMR_HEAP_DUMP_CLOSED,     /**< the reader of the ring went away */
+	RMR_HEAP_DUMP_NO_MAPS,    /**< in place, and /proc/self/maps cannot be read */
 };
 
 /**

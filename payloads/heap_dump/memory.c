@@ -198,7 +198,12 @@ bool rmr_memory_init(struct rmr_heap_dump *w)
 		return true;
 	if (w->failed)
 		return false;
-	// No /proc: every address below 2^47 counts as readable, and the fault handler is the guard.
+	// No /proc: every address below 2^47 counts as readable, and the fault handler is the guard,
+	// which the program itself must not get.
+	if (!w->in_twin) {
+		w->status = RMR_HEAP_DUMP_NO_MAPS;
+		return false;
+	}
 	add_range(w, 65536, UINT64_C(1) << 47);
 	return !w->failed;
 }

@@ -399,7 +399,7 @@ enum rmr_heap_dump_status rmr_heap_dump_run(struct rmr_heap_dump *w, struct rmr_
 	w->in_twin = rmr_sys(__NR_getpid) != w->prepared_pid;
 	if (!rmr_memory_init(w) || !rmr_types_init(w) || !rmr_names_init(w) || !rmr_emit_init(w)) {
 		rmr_ring_finish(ring); // without an END record: the reader takes it as a failure
-		return RMR_HEAP_DUMP_NO_MEMORY;
+		return w->status != RMR_HEAP_DUMP_OK ? w->status : RMR_HEAP_DUMP_NO_MEMORY;
 	}
 	if (w->in_twin)
 		guard_against_faults(w);

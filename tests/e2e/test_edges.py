@@ -72,6 +72,38 @@ class Edges(support.LiveTest):
                 self.refused(support.remora("run", target, "-c", "pass"), 3, "mappings")
                 self.assertEqual(before, [m for m in mappings() if "xp" in m])
 
+    def test_in_place_that_never_begins(self):
+        with self.start("gil_forever") as target:
+            result = support.remora("dump", "--in-place", "--timeout", "1", target, "-o",
+                                    os.path.join(self.folder(), "heap.jsonl"), timeout=20)
+            self.assertEqual(result.status, 4, repr(result))
+            self.assertIn("GIL", result.err)
+            self.assertTrue(target.alive(), target.condition())
+
+    def test_in_place_of_one_that_dies(self):
+        path = os.path.join(self.folder(), "pipe")
+        os.mkfifo(path)
+        with self.start(support.Kind("workload", "300000", reports=False)) as target:
+            process = subprocess.Popen(support.command("dump", "--in-place", target, "-f", "-o", "-"),
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       env=support.environment())
+            with process:
+                process.stdout.read(1 << 20)  # it stands still as long as nobody reads on
+                target.process.kill()
+                _, err = process.communicate(timeout=20)
+                self.assertEqual(process.returncode, 5, err)
+
+    def test_in_place_without_proc(self):
+        """What cannot be read could then only be found out by a fault, in the program itself."""
+        interpreter = pythons.first(lambda p: p.supported and p.root)
+        if not interpreter:
+            support.skip("no interpreter in a folder of its own: tests/get-pythons fetches one")
+        with self.start("sleep", interpreter=interpreter) as target:
+            with support.unharmed(self, target):
+                path = os.path.join(self.folder(), "heap.jsonl")
+                self.refused(support.remora("dump", "--in-place", target, "-o", path), 5, "/proc/self/maps")
+                self.good(support.remora("dump", target, "-o", path))
+
     def forge_library(self, path):
         """A sparse file whose symbol tables are as large as remora believes, with one endless chain."""
         symbols, strings = (4 << 20) - 2, 128 << 20
