@@ -319,14 +319,6 @@ static struct rmr_error *library_file(const struct rmr_run *run, int *ret)
 	return NULL;
 }
 
-/** The signals that the main thread blocks. */
-static uint64_t main_mask(pid_t pid)
-{
-	struct rmr_status status;
-
-	return rmr_status_read("/proc", pid, &status) ? 0 : status.blocked;
-}
-
 struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_run *run,
 	int *status_ret)
 {
@@ -335,7 +327,6 @@ struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_
 		.kind = run->kind == RMR_RUN_PYTHON ? RMR_JOB_PYTHON : RMR_JOB_LIBRARY,
 		.flags = run->keep_names ? RMR_JOB_KEEP_NAMES : 0,
 		.interpreter = run->interpreter,
-		.signal_mask = main_mask(rmr_target_pid(session->target)),
 	};
 	_rmr_close_ int fd = -1;
 	struct rmr_error *err = NULL;

@@ -94,7 +94,6 @@ struct rmr_job {
 	uint64_t data_size;     /**< bytes sent by JOB_DATA before */
 	uint32_t argc;
 	uint32_t interpreter;   /**< id of the sub-interpreter to run in; 0 = the main one */
-	uint64_t signal_mask;   /**< for the payload: what the target's main thread blocks */
 	struct rmr_heap_dump_request heap; /**< for RMR_JOB_HEAP_DUMP */
 };
 

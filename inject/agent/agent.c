@@ -88,21 +88,6 @@ void rmr_agent_error(struct rmr_done *done, long error, const char *text)
 	done->text[size] = 0;
 }
 
-uint64_t rmr_agent_unblock(uint64_t mask)
-{
-	const uint64_t setxid = UINT64_C(1) << 32; // signal 33, glibc's own, must stay open
-	uint64_t old = 0;
-
-	mask = (mask | UINT64_C(1) << (SIGPIPE - 1)) & ~setxid;
-	rmr_sys(__NR_rt_sigprocmask, SIG_SETMASK, &mask, &old, sizeof(mask));
-	return old;
-}
-
-void rmr_agent_block(uint64_t mask)
-{
-	rmr_sys(__NR_rt_sigprocmask, SIG_SETMASK, &mask, 0, sizeof(mask));
-}
-
 static bool is_finalizing(void)
 {
 	const struct rmr_python_api *api = &rmr_agent_config.python;

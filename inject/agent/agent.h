@@ -124,14 +124,6 @@ void rmr_python_forget(void);
 void rmr_library_run(const struct rmr_job *job, struct rmr_done *done);
 void rmr_dump_run(const struct rmr_job *job, struct rmr_done *done);
 
-/**
- * The worker blocks every signal. A payload runs with the main thread's mask instead, because its
- * threads and child processes inherit it; but SIGPIPE stays blocked, or a write to a remora that is
- * gone could end the target. Returns the mask for rmr_agent_block().
- */
-uint64_t rmr_agent_unblock(uint64_t mask);
-void rmr_agent_block(uint64_t mask);
-
 /** Splits the job's data: file name, argc arguments, the rest. False if it is malformed. */
 struct rmr_job_text {
 	const char *file;

@@ -120,9 +120,7 @@ static void run_loaded(void *library, const struct rmr_job_text *text, uint32_t 
 	for (uint32_t i = 0; i < argc; i++)
 		argv[i + 1] = argv[i] + strlen(argv[i]) + 1;
 	argv[argc + 1] = 0;
-	uint64_t mask = rmr_agent_unblock(rmr_agent.job.signal_mask);
 	done->value = payload(&host, (int)argc + 1, argv);
-	rmr_agent_block(mask);
 	done->outcome = done->value ? RMR_OUTCOME_EXIT : RMR_OUTCOME_OK;
 }
 

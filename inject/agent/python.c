@@ -108,11 +108,9 @@ static void run_in(rmr_object *dict, struct rmr_done *done)
 		return;
 	}
 	rmr_agent.ident = PY(PyThread_get_thread_ident)();
-	uint64_t mask = rmr_agent_unblock(rmr_agent.job.signal_mask);
 	rmr_agent.in_python = true;
 	bool finished = call(dict, "execute");
 	rmr_agent.in_python = false;
-	rmr_agent_block(mask);
 	if (!finished)
 		PY(PyErr_Clear)(); // the interrupt hit the runner itself; end() says so
 	// An interrupt that came too late for the payload must not hit the clean-up. It is not taken
