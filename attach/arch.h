@@ -55,8 +55,14 @@ int64_t rmr_arch_result(const struct rmr_regs *regs);
 
 enum rmr_restart rmr_arch_restart(const struct rmr_regs *regs);
 
+/** True if the interrupted system call would end, with EINTR, by any signal that is handled. */
+bool rmr_arch_ends_by_handler(const struct rmr_regs *regs);
+
 /** Changes @p regs of a thread in an interrupted system call so that it is issued again. */
 void rmr_arch_reissue(struct rmr_regs *regs);
+
+/** Changes @p regs of a thread in a system call so that it has returned @p result. */
+void rmr_arch_complete(struct rmr_regs *regs, int64_t result);
 
 /** Makes RMR_RESTART_BLOCK into RMR_RESTART_AGAIN: a relative timeout begins anew. */
 void rmr_arch_restart_anew(struct rmr_regs *regs);

@@ -112,6 +112,13 @@ enum rmr_restart rmr_arch_restart(const struct rmr_regs *regs)
 	}
 }
 
+bool rmr_arch_ends_by_handler(const struct rmr_regs *regs)
+{
+	int64_t result = rmr_arch_result(regs);
+
+	return rmr_arch_syscall(regs) >= 0 && (result == -ERESTARTNOHAND || result == -EINTR);
+}
+
 void rmr_arch_restart_anew(struct rmr_regs *regs)
 {
 	/* A handler makes either return EINTR. */
@@ -122,6 +129,12 @@ void rmr_arch_reissue(struct rmr_regs *regs)
 {
 	regs->raw.rax = regs->raw.orig_rax;
 	regs->raw.rip -= SYSCALL_SIZE;
+	regs->raw.orig_rax = (unsigned long)-1;
+}
+
+void rmr_arch_complete(struct rmr_regs *regs, int64_t result)
+{
+	regs->raw.rax = (unsigned long)result;
 	regs->raw.orig_rax = (unsigned long)-1;
 }
 

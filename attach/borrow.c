@@ -216,7 +216,7 @@ static struct rmr_error *install_frame(struct borrow *b, const struct rmr_maps *
 	if (b->pause.restart == RMR_RESTART_AGAIN || b->pause.restart == RMR_RESTART_EINTR)
 		rmr_arch_reissue(&resumed);
 	else if (b->pause.restart == RMR_RESTART_BLOCK)
-		resumed.raw.rax = (unsigned long)-EINTR;
+		rmr_arch_complete(&resumed, -EINTR);
 	struct rmr_error *err = rmr_tracee_get_mask(&b->pause.tracee, &b->mask);
 	if (err)
 		return err;
@@ -344,6 +344,34 @@ static struct rmr_error *write_region(struct borrow *b, rmr_addr_t region)
 }
 
 /*
+ * The frame makes the thread issue its call anew, but by now a signal may wait whose handler will run
+ * before that. Some calls would have ended by it: such a thread is not to sleep on, as if nobody had
+ * called.
+ */
+static struct rmr_error *tell_of_signals(struct borrow *b)
+{
+	struct rmr_regs now, again = b->pause.regs, ended = b->pause.regs;
+	struct rmr_status status;
+
+	if (!rmr_arch_ends_by_handler(&ended) ||
+		rmr_status_read_task("/proc", b->target->pid, b->pause.tracee.tid, &status) ||
+		!((status.pending | status.shared_pending) & ~b->mask & status.caught))
+		return NULL;
+	rmr_arch_reissue(&again);
+	rmr_arch_complete(&ended, -EINTR);
+	struct rmr_error *err = rmr_tracee_get_regs(&b->pause.tracee, &now);
+	if (err)
+		return err;
+	/* It may have restored the frame already. */
+	if (rmr_arch_sp(&now) == rmr_arch_sp(&again) && rmr_arch_pc(&now) == rmr_arch_pc(&again))
+		return rmr_tracee_set_regs(&b->pause.tracee, &ended);
+	if (!rmr_arch_build_frame(
+		    &b->frame, &ended, b->mask, b->xstate, b->xstate_size, b->code->restorer))
+		return NULL;
+	return write_stack(b, b->frame.address, b->frame.bytes, b->frame.size);
+}
+
+/*
  * Follows a thread that was in a system call until it is about to restore the frame. If it takes
  * too long (the C library's locks are busy), it is left to the frame.
  */
@@ -373,6 +401,8 @@ static void follow(struct borrow *b)
 	rmr_log("%s", err->message);
 	if (rmr_error_catch(&err, RMR_E_TIMEOUT) && !b->pause.tracee.stopped)
 		err = rmr_tracee_interrupt(&b->pause.tracee, STOP_US);
+	if (!err && b->pause.tracee.stopped)
+		err = tell_of_signals(b);
 	rmr_error_destroy(err);
 	rmr_tracee_detach(&b->pause.tracee);
 }

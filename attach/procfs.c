@@ -151,6 +151,8 @@ static void parse_line(const char *key, size_t key_size, const char *value, stru
 		ret->blocked = strtoull(value, NULL, 16);
 	else if (IS("SigIgn"))
 		ret->ignored = strtoull(value, NULL, 16);
+	else if (IS("SigCgt"))
+		ret->caught = strtoull(value, NULL, 16);
 	else if (IS("CapPrm"))
 		ret->permitted = strtoull(value, NULL, 16);
 	else if (IS("CapEff"))

@@ -47,6 +47,7 @@ struct rmr_status {
 	uint64_t shared_pending; /**< ShdPnd: the process's */
 	uint64_t blocked;
 	uint64_t ignored;
+	uint64_t caught; /**< has a handler */
 	uint64_t permitted; /**< CapPrm */
 	uint64_t effective; /**< CapEff */
 	int seccomp;	    /**< 0 none, 1 strict, 2 filter */

@@ -14,6 +14,7 @@ START_TEST(test_status)
 				   "NSpid:\t4711\t12\t3\nVmSize:\t  100 kB\nVmRSS:\t 2048 kB\nThreads:\t51\n"
 				   "SigPnd:\t0000000000000001\nShdPnd:\t8000000000000000\n"
 				   "SigBlk:\tfffffffe7ffbfeff\nSigIgn:\t0000000001001000\n"
+				   "SigCgt:\t0000000180000002\n"
 				   "CapPrm:\t000001ffffffffff\nCapEff:\t0000000000080000\nSeccomp:\t2\n"
 				   "voluntary_ctxt_switches:\t40\nnonvoluntary_ctxt_switches:\t2\n";
 	struct rmr_status status;
@@ -34,6 +35,7 @@ START_TEST(test_status)
 	ck_assert_uint_eq(status.shared_pending, 1ull << 63);
 	ck_assert_uint_eq(status.blocked, 0xfffffffe7ffbfeffull);
 	ck_assert_uint_eq(status.ignored, 0x1001000);
+	ck_assert_uint_eq(status.caught, 0x180000002);
 	ck_assert_uint_eq(status.permitted, 0x1ffffffffff);
 	ck_assert_uint_eq(status.effective, 0x80000);
 	ck_assert_int_eq(status.seccomp, 2);
