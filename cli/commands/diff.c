@@ -55,8 +55,6 @@ static void put_two(struct rmr_view *view, const struct rmr_diff_row *row)
 	rmr_view_put_int(view, row->count_change);
 	rmr_view_put_uint(view, row->cells[0].count);
 	rmr_view_put_uint(view, row->cells[1].count);
-	rmr_view_put_uint(view, row->born);
-	rmr_view_put_uint(view, row->gone);
 }
 
 static void put_three(struct rmr_view *view, const struct rmr_diff_row *row)
@@ -116,11 +114,21 @@ struct rows {
 	size_t count;
 };
 
+static bool is_by_path(const struct rows *rows)
+{
+	return strcmp(rows->title, "path") == 0;
+}
+
 static void put_lives(void *arg, const struct rmr_diff_row *row)
 {
 	struct rows *rows = arg;
 
 	(rows->diff->dumps == 2 ? put_two : put_three)(rows->view, row);
+	// What is new or gone below a path is not told object by object.
+	if (rows->diff->dumps == 2 && !is_by_path(rows)) {
+		rmr_view_put_uint(rows->view, row->born);
+		rmr_view_put_uint(rows->view, row->gone);
+	}
 	put_example(rows->view, rows->last, row);
 }
 
@@ -149,7 +157,7 @@ static void add_growth_columns(struct rows *rows)
 	size_t shown = dumps_shown(rows);
 
 	memcpy(rows->columns, front, sizeof(front));
-	rows->count = rows->title[0] == 'p' ? GROWTH_FRONT : GROWTH_FRONT - 1;
+	rows->count = is_by_path(rows) ? GROWTH_FRONT : GROWTH_FRONT - 1;
 	for (unsigned counts = 0; counts < 2; counts++) {
 		for (size_t i = 0; i < shown; i++) {
 			char *key = rows->keys[rows->count], *title = NULL;
@@ -173,7 +181,7 @@ static void put_growth(void *arg, const struct rmr_diff_row *row)
 	rmr_view_put_uint(rows->view, row->grew);
 	rmr_view_put_int(rows->view, row->bytes_change);
 	rmr_view_put_int(rows->view, row->count_change);
-	if (rows->title[0] == 'p')
+	if (is_by_path(rows))
 		put_example(rows->view, rows->last, row);
 	for (size_t i = 0; i < shown; i++)
 		rmr_view_put_uint(rows->view, row->cells[dump_of(rows, i, shown)].bytes);
@@ -193,6 +201,10 @@ static void put_rows(struct rows *rows, bool all, uint64_t limit)
 		memcpy(rows->columns, rows->diff->dumps == 2 ? two_columns : three_columns,
 			sizeof(two_columns));
 		rows->count = COLUMNS;
+	}
+	if (!growth && rows->diff->dumps == 2 && is_by_path(rows)) {
+		rows->columns[COLUMNS - 3] = rows->columns[COLUMNS - 1];
+		rows->count = COLUMNS - 2;
 	}
 	rows->columns[0].key = rows->title;
 	rmr_view_table(rows->view, NULL, rows->columns, rows->count);
