@@ -278,6 +278,8 @@ static struct rmr_error *read_options(const struct rmr_call *call, size_t heaps,
 	if (strcmp(*title_ret, "type") == 0)
 		return NULL;
 	ret->by = strcmp(by, "path") == 0 ? RMR_DIFF_PATH : RMR_DIFF_GROUP;
+	// Survivors are objects, and what is below a path is not told object by object.
+	ret->growth |= ret->by == RMR_DIFF_PATH && heaps > 2;
 	return ret->by == RMR_DIFF_PATH ? NULL : rmr_groups_parse(by, &ret->group);
 }
 

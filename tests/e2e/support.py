@@ -121,6 +121,7 @@ class Kind:
 
 KINDS = {
     "sleep": Kind("sleep"),
+    "called": Kind("called"),
     "busy": Kind("busy", busy=True, vary="state"),
     "accept": Kind("accept"),
     "locked": Kind("locked"),
