@@ -251,7 +251,7 @@ static void add_totals(const struct rmr_snapshot *snapshot, struct rmr_line *lin
 	if (facts->owned) {
 		rmr_line_addf(line, " and ");
 		rmr_number_add_bytes(line, facts->owned);
-		rmr_line_addf(line, " more of buffers and tables that they own");
+		rmr_line_addf(line, " more of attributes kept inside instances");
 	}
 }
 

@@ -54,7 +54,7 @@ def preloaded(library, *args):
 
 
 KINDS = {name: kind for name, kind in support.KINDS.items()
-         if name not in ("known_heap", "gil_forever", "timed_calls", "stacks")}
+         if name not in ("known_heap", "called", "withheld", "gil_forever", "timed_calls", "stacks")}
 KINDS.update({
     "asyncio": support.Kind("places/asyncio_loop", busy=True, vary="state"),
     "greenlets": support.Kind("places/gevent_loop", busy=True, vary="state", env=PACKAGES),
