@@ -7,6 +7,7 @@
 #define RMR_TESTS_HEAP_FIXTURE_H
 
 #include "cli/heap/heap.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdarg.h>
@@ -191,11 +192,7 @@ static inline void graph_reach(const struct graph *graph, unsigned start, unsign
 #define FIXTURE_MAIN(suite)                                                                        \
 	int main(void)                                                                             \
 	{                                                                                          \
-		SRunner *runner = srunner_create(suite);                                           \
-		srunner_run_all(runner, CK_NORMAL);                                                \
-		int failed = srunner_ntests_failed(runner);                                        \
-		srunner_free(runner);                                                              \
-		return failed ? EXIT_FAILURE : EXIT_SUCCESS;                                       \
+		return rmr_run_suite(suite);                                                       \
 	}
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Registers, stubs and the signal frame. The frame is proven by the kernel: a child returns by it. */
 #include "attach/arch.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -256,9 +257,5 @@ int main(void)
 	tcase_add_test(tcase, test_frame_layout);
 	tcase_add_test(tcase, test_frame_restores);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return rmr_run_suite(suite);
 }

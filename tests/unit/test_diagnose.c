@@ -2,6 +2,7 @@
 /* Each rule by which the kernel may refuse, on a forged /proc. */
 #include "attach/diagnose.h"
 #include "tests/unit/forged_root.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -178,9 +179,5 @@ int main(void)
 	tcase_add_test(tcase, test_gone);
 	tcase_add_loop_test(tcase, test_frozen, 0, sizeof(freezers) / sizeof(freezers[0]));
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return rmr_run_suite(suite);
 }

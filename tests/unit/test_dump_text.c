@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/heap/dump_text.h"
 #include "payloads/heap_dump/records.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -176,9 +177,5 @@ int main(void)
 	tcase_add_loop_test(tests, test_strings, 0, sizeof(strings) / sizeof(strings[0]));
 	tcase_add_test(tests, test_every_byte);
 	suite_add_tcase(suite, tests);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rmr_run_suite(suite);
 }

@@ -2,6 +2,7 @@
 #include "cli/heap/dump_writer.h"
 #include "payloads/heap_dump/records.h"
 #include "payloads/ring.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -590,9 +591,5 @@ int main(void)
 	tcase_add_loop_test(tests, test_compression, 0, 3);
 	tcase_add_test(tests, test_endings);
 	suite_add_tcase(suite, tests);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rmr_run_suite(suite);
 }

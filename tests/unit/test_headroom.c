@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "inject/headroom.h"
 #include "tests/unit/forged_root.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -147,9 +148,5 @@ int main(void)
 	tcase_add_test(tcase, test_v1);
 	tcase_add_test(tcase, test_watch);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return rmr_run_suite(suite);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Files that this program itself has loaded, whole and damaged. */
 #include "attach/image.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <dlfcn.h>
@@ -199,9 +200,5 @@ int main(void)
 	tcase_add_test(tcase, test_kinds);
 	tcase_add_test(tcase, test_damage);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return rmr_run_suite(suite);
 }

@@ -2,6 +2,7 @@
 /* Line tables of one function, as the compilers of five versions made them, and the line of each
  * instruction, as PyCode_Addr2Line() of that version tells it. */
 #include "payloads/heap_dump/lines.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -141,9 +142,5 @@ int main(void)
 	tcase_add_test(tcase, test_outside);
 	tcase_add_loop_test(tcase, test_hostile, 0, 20);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return rmr_run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include "attach/log.h"
 #include "attach/pyframes.h"
 #include "attach/target_internal.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -317,9 +318,5 @@ int main(void)
 	tcase_add_loop_test(tcase, test_reuse, 6, 16);
 	tcase_add_loop_test(tcase, test_text, 6, 16);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return rmr_run_suite(suite);
 }

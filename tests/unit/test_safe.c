@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Chains of frames, innermost first, and whether a thread with them may be borrowed. */
 #include "attach/safe.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <string.h>
@@ -110,9 +111,5 @@ int main(void)
 
 	tcase_add_loop_test(tcase, test_chain, 0, sizeof(chains) / sizeof(chains[0]));
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return rmr_run_suite(suite);
 }

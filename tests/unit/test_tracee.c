@@ -3,6 +3,7 @@
 #include "attach/cleanup.h"
 #include "attach/procfs.h"
 #include "attach/tracee.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <sched.h>
@@ -170,9 +171,5 @@ int main(void)
 	tcase_add_test(late, a_late_one_goes_on);
 	tcase_add_test(late, a_late_one_may_end);
 	suite_add_tcase(suite, late);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return rmr_run_suite(suite);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/view/line.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <locale.h>
@@ -101,9 +102,5 @@ int main(void)
 	tcase_add_loop_test(
 		tcase, long_text_is_cut_in_its_middle, 0, sizeof(shortened) / sizeof(*shortened));
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return rmr_run_suite(suite);
 }
