@@ -195,7 +195,7 @@ static const char *heap_failure(int status)
 	case RMR_HEAP_DUMP_COLLECTING:
 		return "a garbage collection in the target does not end";
 	case RMR_HEAP_DUMP_NO_MAPS:
-		return "it cannot read its /proc/self/maps: a dump in place would not be safe";
+		return "the process has no /proc/self/maps to read: a dump in place would not be safe";
 	case RMR_HEAP_DUMP_NO_MEMORY:
 		return "no memory for the walker in the target";
 	case RMR_HEAP_DUMP_CLOSED:
