@@ -41,14 +41,19 @@ class Stacks(support.LiveTest):
 class Truth(Stacks):
     """File, line and function of every frame of every thread, compared with sys._current_frames()."""
 
+    def frames_at_rest(self, target):
+        """What the target says; None if that found the main thread on its way back from an answer."""
+        target.signal(signal.SIGUSR2)
+        said = target.answer("FRAMES")
+        return said if [len(frames) for name, frames in said.values() if name == "MainThread"] == [1] else None
+
     def compare(self, interpreter):
         with support.Target(interpreter, "stacks") as target:
             with support.unharmed(self, target):
                 plain = self.stacks(target)
             with support.unharmed(self, target):
                 native = self.stacks(target, "--native")
-            target.signal(signal.SIGUSR2)
-            said = target.answer("FRAMES")
+            said = support.wait_for(lambda: self.frames_at_rest(target), "the main thread rests")
             self.assertEqual(plain["python"], "%d.%d.%d" % interpreter.version)
             # The main thread may still be on its way back from its last answer.
             self.assertLessEqual(plain["stops"], 1, "all of them wait")
