@@ -525,7 +525,7 @@ static bool is_among(const char *word, const char *const *words)
 /*
  * Is `.__dict__['x']` of step i `.x` for Python? Not where a class makes something else of it: of a
  * staticmethod its function, of a classmethod a method; nor where type has an attribute of that
- * name, which comes first (Objects/typeobject.c, type_getattro(), type_getsets).
+ * name, which comes first (Objects/typeobject.c, type_getattro(), type_getsets, type_members).
  */
 static bool can_fold(const struct rmr_heap *heap, const struct rmr_path *path, size_t i,
 	size_t *length_ret)
@@ -537,7 +537,10 @@ static bool can_fold(const struct rmr_heap *heap, const struct rmr_path *path, s
 		"classmethod_descriptor", "enum.property", "types.DynamicClassAttribute", NULL};
 	static const char *const taken[] = {"['__dict__']", "['__doc__']", "['__class__']",
 		"['__text_signature__']", "['__name__']", "['__qualname__']",
-		"['__module__']", "['__annotations__']", NULL};
+		"['__module__']", "['__annotations__']", "['__annotate__']",
+		"['__type_params__']", "['__abstractmethods__']", "['__bases__']",
+		"['__base__']", "['__mro__']", "['__flags__']", "['__basicsize__']",
+		"['__itemsize__']", "['__dictoffset__']", "['__weakrefoffset__']", NULL};
 	return !i || !is_class(heap, path->steps[i - 1].id) ||
 		(!is_among(rmr_heap_type_label(heap, path->steps[i + 1].id), bound) &&
 			!is_among(path->steps[i + 1].name, taken));
@@ -559,6 +562,21 @@ static bool is_python(const char *name)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * False for what is written like an attribute of @p owner and is none: the locals of a frame object, and
+ * the name that a module keeps beside its dict.
+ */
+static bool is_attribute_of(const struct rmr_heap *heap, uint32_t owner, const char *name)
+{
+	static const char *const of_frames[] = {".f_back", ".f_code", ".f_builtins", ".f_globals",
+		".f_locals", ".f_trace", ".__class__", NULL};
+	const char *type = rmr_heap_type_label(heap, owner);
+
+	if (strcmp(type, "frame") == 0)
+		return is_among(name, of_frames);
+	return strcmp(type, "module") != 0 || strcmp(name, ".__name__") != 0;
 }
 
 /* How many steps from step i on have its name: the nodes of a linked list. */
@@ -585,6 +603,8 @@ static bool write_expression(const struct rmr_heap *heap, struct rmr_path *path)
 		if (!name)
 			continue;
 		path->is_expression &= is_python(name);
+		if (i)
+			path->is_expression &= is_attribute_of(heap, path->steps[i - 1].id, name);
 		if (can_fold(heap, path, i, &length)) {
 			rmr_text_format(&text, ".%.*s", (int)length, path->steps[i + 1].name + 2);
 			i++;
