@@ -36,14 +36,14 @@ static struct rmr_error *failed(const struct rmr_tracee *tracee, const char *wha
 
 /*
  * While a thread of the target stands still, remora must not wait for a processor behind whatever
- * else keeps the machine busy.
+ * else keeps the machine busy. On an idle one nothing is gained, and to sleep and be woken takes
+ * longer than to spin: so this is for a stop that takes its time, and for all that follow it.
  */
 static void go_first(struct rmr_tracee *tracee)
 {
 	struct sched_param first = {.sched_priority = sched_get_priority_min(SCHED_FIFO)};
 	int policy = sched_getscheduler(0);
 
-	tracee->policy = -1;
 	if ((policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE) &&
 		sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0)
 		tracee->policy = policy;
@@ -85,8 +85,10 @@ static struct rmr_error *wait_stop(
 			return rmr_error_create(
 				RMR_E_TIMEOUT, 0, "thread %d does not stop", (int)tracee->tid);
 		/* Not sched_yield(): a busy machine would give this thread's turn to others. */
-		if (now >= sleep_from)
-			sigtimedwait(&sigchld, NULL, &(struct timespec){.tv_nsec = PAUSE_NS});
+		if (now < sleep_from)
+			continue;
+		go_first(tracee);
+		sigtimedwait(&sigchld, NULL, &(struct timespec){.tv_nsec = PAUSE_NS});
 	}
 	if (!WIFSTOPPED(status)) {
 		tracee->stopped = false;
@@ -158,7 +160,7 @@ static struct rmr_error *stop(
 {
 	tracee->tid = tid;
 	tracee->stopped = false;
-	go_first(tracee);
+	tracee->policy = -1;
 	tracee->since = rmr_log_now();
 	struct rmr_error *err = seize(tracee, pid, timeout_us, group);
 	if (err)
