@@ -3,8 +3,8 @@
 # stdout_head, stderr_head (bytes of a frame's start), descriptor (of the channel), filename,
 # arguments, source (bytes), names (the payload's namespace), echo (print a lone expression's value),
 # failure_source (failure.py, compiled only when it is needed: compiling holds the GIL).
-# It calls begin(), execute(), meet_interrupt() if one was sent, end(), and reads outcome and status. Imports nothing that a Python
-# does not always have loaded; must run on 3.6 to 3.15.
+# It calls begin(), execute(), meet_interrupt() if one was sent, end(), and reads outcome and status.
+# Imports nothing that a Python does not always have loaded; must run on 3.6 to 3.15.
 import sys
 import posix
 import _thread
@@ -165,9 +165,10 @@ def statements_and_value():
     at = len(source)
     while at >= 0:
         at = source.rfind(b";", 0, at)
+        before = compiled(source[:max(at, 0)], "exec")
         value = compiled(source[at + 1:].strip(), "eval")
-        if value and (at < 0 or compiled(source[:at], "exec")):
-            return compiled(source[:max(at, 0)], "exec"), value
+        if before and value:
+            return before, value
     return None
 
 
