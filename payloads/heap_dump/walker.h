@@ -134,7 +134,7 @@ enum {
 	RMR_MAX_DEPTH = 64,
 	RMR_MAX_CANDIDATES = 4096,
 	RMR_MAX_SHAPE = 2048,       /**< names of one shape */
-	RMR_CHUNK_SHIFT = 25,       /**< one chunk of the page map covers 32 MB */
+	RMR_CHUNK_SHIFT = 27,       /**< one chunk of the page map covers 128 MB */
 	RMR_CHUNKS = 1 << (47 - RMR_CHUNK_SHIFT),
 };
 
