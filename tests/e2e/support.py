@@ -192,7 +192,7 @@ class Target:
     def __exit__(self, *exc):
         self.close()
 
-    def answer(self, word, seconds=30.0):
+    def answer(self, word, seconds=DEADLINE):
         """The literal of the target's next line that starts with word."""
         end = time.monotonic() + seconds
         while True:
@@ -284,7 +284,7 @@ class Snapshot:
         pid = target.pid
         status = target.status()
         self.state = status.get("State", "?")[:1]
-        end = time.monotonic() + 2
+        end = time.monotonic() + 10
         while "state" not in target.kind.vary and self.state == "R" and time.monotonic() < end:
             time.sleep(0.001)  # on its way back to sleep, from its start or from its last report
             self.state = target.status().get("State", "?")[:1]

@@ -27,7 +27,7 @@ class Bite(support.LiveTest):
             result = support.remora("run", target, "-c", "pass", binary=self.binary, env=environment)
             caught = "lock" in result.err
             try:
-                support.assert_unharmed(self, target, before, 1.0)
+                support.assert_unharmed(self, target, before)
             except AssertionError as error:
                 return caught, str(error)
             return caught, None

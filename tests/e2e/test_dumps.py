@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import struct
+import threading
 import time
 import unittest
 
@@ -139,6 +140,29 @@ class Meliae(support.LiveTest):
                 self.assertNotIn("warning", result.err)
 
 
+class Bystander(threading.Thread):
+    """Beats as the target's heart does (targets/heart.py): what it misses, the machine is to blame for."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.largest, self.over = 0.0, False
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.over = True
+        self.join()
+
+    def run(self):
+        last = time.monotonic()
+        while not self.over:
+            time.sleep(0.001)
+            now = time.monotonic()
+            self.largest, last = max(self.largest, now - last), now
+
+
 class Cost(support.LiveTest):
     """Generous limits: the machine that runs this may be busy. The benchmark has the true ones."""
 
@@ -156,19 +180,20 @@ class Cost(support.LiveTest):
             support.wait_for(lambda: gap()[3] == 1.0, "the heartbeat was reset")
             time.sleep(0.05)
             path = os.path.join(self.folder(), "heap.jsonl")
-            with support.unharmed(self, target):
+            with support.unharmed(self, target), Bystander() as bystander:
                 result = self.good(support.remora("dump", target, "-o", path))
-            largest = gap()[0]
+                largest = gap()[0]
             target.finish(self)
         count = target.facts["objects"]
         with open(path, "rb") as file:
             file.seek(-2000, os.SEEK_END)
             trailer = json.loads(file.read().splitlines()[-1].decode())
-        print("dump of %d objects: %.2f s, largest gap of a thread %.1f ms, stop %.2f ms, GIL %.1f ms" % (
-            trailer["objects"], result.seconds, largest * 1e3, trailer["stop_us"] / 1e3,
-            trailer["gil_us"] / 1e3), flush=True)
+        print("dump of %d objects: %.2f s, largest gap of a thread %.1f ms (of one elsewhere %.1f ms), "
+              "stop %.2f ms, GIL %.1f ms" % (
+                  trailer["objects"], result.seconds, largest * 1e3, bystander.largest * 1e3,
+                  trailer["stop_us"] / 1e3, trailer["gil_us"] / 1e3), flush=True)
         self.assertGreaterEqual(trailer["objects"], count)
-        self.assertLess(largest, 0.25)
+        self.assertLess(largest, 0.25 + bystander.largest)
         self.assertLess(result.seconds, 10)
 
 

@@ -261,15 +261,16 @@ class Traces(support.LiveTest):
     def test_user_ids_change_during_a_payload(self):
         """setuid() and setgroups() are carried out in every thread, those of the agent too."""
         with self.start("setids") as target:
-            code = ("import _thread\nlock = _thread.allocate_lock()\nlock.acquire()\n"
-                    "lock.acquire(True, 0.5)\nprint(1)")
+            code = ("import _thread, os\nlock = _thread.allocate_lock()\nlock.acquire()\nprint(0)\n"
+                    "while not os.path.exists(argv[1]):\n    lock.acquire(True, 0.2)\nprint(1)")
+            end = os.path.join(self.folder(), "end")
             with support.unharmed(self, target):
-                process = subprocess.Popen(support.command("run", target, "-c", "print(0)\n" + code),
+                process = subprocess.Popen(support.command("run", target, "-c", code, end),
                                            stdout=subprocess.PIPE, env=support.environment())
                 self.assertEqual(process.stdout.readline(), b"0\n")
                 ticks = target.report()["ticks"]
                 support.wait_for(lambda: target.report()["ticks"] > ticks + 10, target.condition(), 20)
-                self.assertIsNone(process.poll(), "the payload has ended too early to show anything")
+                open(end, "w").close()
                 self.assertEqual(process.communicate(timeout=20)[0], b"1\n")
             target.finish(self)
 
@@ -283,14 +284,16 @@ class Together(support.LiveTest):
         """At once, in one line that names the first, which goes on."""
         with support.Target(pythons.main(), "threads") as target:
             with support.unharmed(self, target):
-                code = "import sys\nprint(1)\nimport time\ntime.sleep(1)\nprint(2)"
-                first = subprocess.Popen(support.command("run", target, "-c", code),
+                code = "import os, time\nprint(1)\nwhile not os.path.exists(argv[1]): time.sleep(0.02)\nprint(2)"
+                end = os.path.join(self.folder(), "end")
+                first = subprocess.Popen(support.command("run", target, "-c", code, end),
                                          stdout=subprocess.PIPE, env=support.environment())
                 self.assertEqual(first.stdout.readline(), b"1\n")
                 for line in (("run", target, "-c", "pass"), ("dump", target, "-o", "/dev/null")):
+                    # Before the limit of 5 s for an attach: it does not wait for the first.
                     self.refused(support.remora(*line), 3,
-                                 r"another remora \(process %d\) is attached" % first.pid, 1)
-                self.assertIsNone(first.poll(), "the first has ended too early to show anything")
+                                 r"another remora \(process %d\) is attached" % first.pid, 4)
+                open(end, "w").close()
                 self.assertEqual(first.communicate(timeout=20)[0], b"2\n")
             target.finish(self)
 

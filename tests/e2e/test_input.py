@@ -261,14 +261,16 @@ class Places(support.LiveTest):
 
     def test_appears_meanwhile(self):
         """A file that somebody makes while the dump is written is left as it is, and so is a device."""
-        with self.start("workload", "400000") as target:
+        with self.start("workload", "100000") as target:
             for force in (False, True):
-                folder = self.folder()
+                folder, go = self.folder(), os.path.join(self.folder(), "go")
                 path = os.path.join(folder, "x.jsonl")
                 with support.unharmed(self, target):
                     process = subprocess.Popen(
                         support.command("dump", target, "-o", path, *(["-f"] if force else [])),
-                        env=support.environment(), stderr=subprocess.PIPE)
+                        env=support.environment({"LD_PRELOAD": support.helper("fail_writes.so"),
+                                                 "FAIL_AFTER": "300000", "WAIT_FOR": go}),
+                        stderr=subprocess.PIPE)
                     support.wait_for(lambda: any(self.is_dump(process.pid, fd) for fd in os.listdir(
                         "/proc/%d/fd" % process.pid)), "the file is open")
                     if force:
@@ -276,6 +278,7 @@ class Places(support.LiveTest):
                     else:
                         with open(path, "w") as file:
                             file.write("mine")
+                    open(go, "w").close()
                     _, err = process.communicate(timeout=60)
                 self.assertEqual(process.returncode, 5 if force else 2, err)
                 self.assertRegex(err.decode(), "(?m)^remora: .*(exists|no regular file)")
@@ -298,7 +301,7 @@ class Places(support.LiveTest):
 
     def test_write_errors(self):
         """A quota, `ulimit -f`, a bad disk: status 5, one line, no file."""
-        library = str(support.BUILD / "tests" / "e2e" / "fail_writes.so")
+        library = support.helper("fail_writes.so")
         with self.start("workload", "100000") as target:
             for name in ("x.jsonl", "x.gz", "x.zst"):
                 for number, why in ((errno.EDQUOT, "quota"), (errno.EIO, "Input/output"),

@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import platform
+import random
 import shutil
 import signal
 import socket
@@ -105,9 +106,12 @@ class Child(support.Target):
 
 
 def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    """One that nobody has, below those that Linux gives to clients, so that none of them takes it."""
+    for port in random.sample(range(20000, 32000), 100):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 class Server(support.Target):
@@ -682,10 +686,12 @@ class Stops(Place):
         with self.start("threads") as target:
             target.arenas = 3
             before = support.Snapshot(target)
-            code = "import time; print(1); time.sleep(0.5)"
-            process = self.begin("run", "--timeout", "1", target, "-c", code)
+            code = "import os, time\nprint(1)\nwhile not os.path.exists(argv[1]): time.sleep(0.02)"
+            end = os.path.join(self.folder(), "end")
+            process = self.begin("run", "--timeout", "1", target, "-c", code, end)
             self.assertEqual(process.stdout.readline(), b"1\n")
             os.kill(target.pid, signal.SIGSTOP)
+            open(end, "w").close()
             out, err = process.communicate(timeout=15)
             self.assertEqual((process.returncode, out), (4, b""), err)
             self.assertRegex(err.decode(), "(?m)^remora: ")

@@ -13,7 +13,7 @@ def rest():
     local_list = ["held by a local", app.Node("local node")]
     kit.ready(paths=app.addresses(), samples=id(samples.SAMPLES), local=id(local_list[1]))
     while True:
-        time.sleep(3600)
+        time.sleep(10)
 
 
 gc.collect()

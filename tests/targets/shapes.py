@@ -80,4 +80,4 @@ gc.enable()
 heart.start()
 kit.ready(objects=int(float(sys.argv[2])), address=id(ASKED))
 while True:
-    time.sleep(3600)
+    time.sleep(10)

@@ -151,4 +151,4 @@ while same < 5:
 signal.signal(signal.SIGUSR2, on_frames)
 kit.ready()
 while True:
-    time.sleep(3600)
+    time.sleep(10)

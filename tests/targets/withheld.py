@@ -75,4 +75,4 @@ fill()
 threading.Thread(target=sleep_KEPT, args=("S3CRET argument",), name="S3CRET thread", daemon=True).start()
 kit.ready()
 while True:
-    time.sleep(3600)
+    time.sleep(10)

@@ -76,4 +76,4 @@ gc.collect()
 heart.start()
 kit.ready(objects=MADE, address=id(SHOP.orders[len(SHOP.orders) // 2]))
 while True:
-    time.sleep(3600)
+    time.sleep(10)

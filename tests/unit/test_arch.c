@@ -190,17 +190,21 @@ START_TEST(test_frame_restores)
 	uint64_t mask = 1ull << (SIGUSR1 - 1), got, all = ~0ull;
 	int status;
 
+	volatile long *turns = mmap(NULL, sizeof(*turns), PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne((void *)turns, MAP_FAILED);
 	pid_t pid = fork();
 	if (pid == 0) {
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		raise(SIGSTOP);
-		for (volatile long i = 0;; i = i + 1)
-			;
+		for (;;)
+			*turns = *turns + 1;
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	/* Into the loop, and out of the system call that raise() made. */
 	ck_assert_int_eq(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
-	usleep(20000);
+	while (*turns == 0)
+		usleep(1000);
 	kill(pid, SIGSTOP);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFSTOPPED(status));
@@ -242,6 +246,7 @@ START_TEST(test_frame_restores)
 	ck_assert_mem_eq(&after, &before, sizeof(before));
 	ck_assert_mem_eq(after_xstate + 160, xstate + 160, 256);
 	ck_assert_uint_eq(got, mask);
+	munmap((void *)turns, sizeof(*turns));
 }
 END_TEST
 

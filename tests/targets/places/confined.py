@@ -117,4 +117,4 @@ def confine(what, *args):
 confine(*sys.argv[1:])
 kit.ready()
 while True:
-    time.sleep(3600)
+    time.sleep(10)

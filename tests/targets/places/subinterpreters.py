@@ -17,4 +17,4 @@ for one in made:
     interpreters.run_string(one, "import sys; sys.mark = ['mark of interpreter %d']" % int(one))
 kit.ready(interpreters=[int(one) for one in made])
 while True:
-    time.sleep(3600)
+    time.sleep(10)
