@@ -2,6 +2,7 @@
 #include "cli/commands/object.h"
 
 #include "attach/cleanup.h"
+#include "cli/heap/positions.h"
 #include "cli/view/number.h"
 
 #include <inttypes.h>
@@ -11,7 +12,7 @@ enum {
 	VALUE_WIDTH = 80,    // characters of a value in a table
 	VALUE_COLUMNS = 100, // columns that they take, escaped
 	NAME_COLUMNS = 60,
-	HOLDER_SIZE = 10000, // references, or referrers, of an object among which one is looked for
+	HOLDERS_ASKED = 10000,
 };
 
 static const struct rmr_column reference_columns[] = {
@@ -72,24 +73,20 @@ void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, ui
 	rmr_line_deinit(&json);
 }
 
-/** The name by which @p from refers to @p id; NULL if it has none, or too many references. */
+/** The name by which @p from refers to @p id; NULL if it has none. */
 static char *name_in(const struct rmr_heap *heap, uint32_t from, uint32_t id)
 {
-	struct rmr_ids children = rmr_heap_children(heap, from);
 	struct rmr_names *names;
 	char *name = NULL;
 
-	if (children.count > HOLDER_SIZE)
-		return NULL;
 	struct rmr_error *err = rmr_names_create(heap, from, &names);
 	if (err) {
 		rmr_error_destroy(err); // the place is an extra
 		return NULL;
 	}
-	for (uint64_t i = 0; !name && i < children.count; i++) {
-		if (children.ids[i] == id)
-			name = rmr_names_text(names, i);
-	}
+	uint64_t at = rmr_positions_find(heap, from, id, 0);
+	while (at != UINT64_MAX && !(name = rmr_names_text(names, at)))
+		at = rmr_positions_find(heap, from, id, at + 1);
 	rmr_names_destroy(names);
 	return name;
 }
@@ -102,7 +99,7 @@ static uint32_t find_holder(const struct rmr_heap *heap, uint32_t id)
 
 	if (referrers.count && referrers.ids[0] == referrers.ids[referrers.count - 1])
 		return referrers.ids[0];
-	for (uint64_t i = 0; i < referrers.count && i < HOLDER_SIZE; i++) {
+	for (uint64_t i = 0; i < referrers.count && i < HOLDERS_ASKED; i++) {
 		if (strcmp(rmr_heap_type_label(heap, referrers.ids[i]), "module") == 0)
 			return referrers.ids[i];
 	}
@@ -272,17 +269,16 @@ static uint64_t put_roots(
 static struct rmr_error *put_referrer(struct rmr_view *view, const struct rmr_heap *heap,
 	uint32_t from, uint32_t id, uint64_t limit, uint64_t *shown)
 {
-	struct rmr_ids children = rmr_heap_children(heap, from);
 	struct rmr_names *names;
 
 	struct rmr_error *err = rmr_names_create(heap, from, &names);
 	if (err)
 		return err;
-	for (uint64_t i = 0; i < children.count && (!limit || *shown < limit); i++) {
-		if (children.ids[i] == id) {
-			put_reference(view, heap, names, i, from);
-			++*shown;
-		}
+	uint64_t at = rmr_positions_find(heap, from, id, 0);
+	while (at != UINT64_MAX && (!limit || *shown < limit)) {
+		put_reference(view, heap, names, at, from);
+		++*shown;
+		at = rmr_positions_find(heap, from, id, at + 1);
 	}
 	rmr_names_destroy(names);
 	return NULL;

@@ -2,6 +2,7 @@
 #include "cli/heap/branches.h"
 
 #include "cli/heap/edges.h"
+#include "cli/heap/positions.h"
 
 enum { OWNER_ASKED = 10000 };
 
@@ -81,19 +82,18 @@ static char *root_reference_name(const struct rmr_heap *heap, uint32_t root, uin
 /* The name of the first reference from source to the object that has one. */
 static char *referrer_name(const struct rmr_branches *branches, uint32_t source)
 {
-	struct rmr_ids ids = rmr_heap_children(branches->heap, source);
+	const struct rmr_heap *heap = branches->heap;
 	struct rmr_names *names;
-	struct rmr_error *err = rmr_names_create(branches->heap, source, &names);
+	struct rmr_error *err = rmr_names_create(heap, source, &names);
 	char *name = NULL;
 
 	if (err) {
 		rmr_error_destroy(err);
 		return NULL;
 	}
-	for (uint64_t i = 0; i < ids.count && !name; i++) {
-		if (ids.ids[i] == branches->id)
-			name = rmr_names_text(names, i);
-	}
+	uint64_t at = rmr_positions_find(heap, source, branches->id, 0);
+	while (at != UINT64_MAX && !(name = rmr_names_text(names, at)))
+		at = rmr_positions_find(heap, source, branches->id, at + 1);
 	rmr_names_destroy(names);
 	return name;
 }

@@ -3,6 +3,7 @@
 
 #include "cli/heap/json.h"
 #include "cli/heap/parallel.h"
+#include "cli/heap/positions.h"
 #include "cli/heap/reader.h"
 
 #include <stdlib.h>
@@ -74,14 +75,15 @@ static const struct rmr_edges_shape *shape_of(struct rmr_edges *edges, uint32_t 
 	return &edges->shapes[index];
 }
 
-static uint64_t scan(struct rmr_ids ids, uint64_t start, uint64_t end, unsigned step,
-	uint32_t target)
+/* The first reference to the target below @p end at a distance from start that step divides. */
+static uint64_t find(const struct rmr_heap *heap, uint32_t source, uint64_t start, uint64_t end,
+	unsigned step, uint32_t target)
 {
-	for (uint64_t i = start; i < end; i += step) {
-		if (ids.ids[i] == target)
-			return i;
-	}
-	return UINT64_MAX;
+	uint64_t at = rmr_positions_find(heap, source, target, start);
+
+	while (at < end && (at - start) % step)
+		at = rmr_positions_find(heap, source, target, at + 1);
+	return at < end ? at : UINT64_MAX;
 }
 
 static bool leads_on(const struct rmr_names *names, uint64_t index)
@@ -97,21 +99,18 @@ static bool leads_on(const struct rmr_names *names, uint64_t index)
 /* The slow way, for what the quick rules do not decide. */
 static uint64_t ask_names(const struct rmr_heap *heap, uint32_t source, uint32_t target)
 {
-	struct rmr_ids ids = rmr_heap_children(heap, source);
 	struct rmr_names *names;
-	uint64_t found = UINT64_MAX;
 	struct rmr_error *err = rmr_names_create(heap, source, &names);
 
 	if (err) {
 		rmr_error_destroy(err);
 		return UINT64_MAX;
 	}
-	for (uint64_t i = 0; i < ids.count && found == UINT64_MAX; i++) {
-		if (ids.ids[i] == target && leads_on(names, i))
-			found = i;
-	}
+	uint64_t at = rmr_positions_find(heap, source, target, 0);
+	while (at != UINT64_MAX && !leads_on(names, at))
+		at = rmr_positions_find(heap, source, target, at + 1);
 	rmr_names_destroy(names);
-	return found;
+	return at;
 }
 
 uint64_t rmr_edges_named(struct rmr_edges *edges, uint32_t source, uint32_t target)
@@ -138,16 +137,16 @@ uint64_t rmr_edges_named(struct rmr_edges *edges, uint32_t source, uint32_t targ
 	switch (builtin) {
 	case RMR_BUILTIN_LIST:
 	case RMR_BUILTIN_TUPLE:
-		return ids.count == len ? scan(ids, 0, ids.count, 1, target)
+		return ids.count == len ? find(heap, source, 0, ids.count, 1, target)
 					: ask_names(heap, source, target);
 	case RMR_BUILTIN_DICT:
 		if (ids.count != 2 * len || flags & RMR_FLAG_HIDDEN)
 			return ask_names(heap, source, target);
-		return flags & RMR_FLAG_KEYS ? scan(ids, 0, len, 1, target)
-					     : scan(ids, rmr_names_key_first(heap, ids), ids.count, 2,
-					     target);
+		return flags & RMR_FLAG_KEYS
+			? find(heap, source, 0, len, 1, target)
+			: find(heap, source, rmr_names_key_first(heap, ids), ids.count, 2, target);
 	case RMR_BUILTIN_CELL:
-		return scan(ids, 0, ids.count ? 1 : 0, 1, target);
+		return find(heap, source, 0, ids.count ? 1 : 0, 1, target);
 	default:
 		return items || flags & RMR_FLAG_KEYS ? ask_names(heap, source, target)
 						      : UINT64_MAX;
@@ -156,9 +155,7 @@ uint64_t rmr_edges_named(struct rmr_edges *edges, uint32_t source, uint32_t targ
 
 uint64_t rmr_edges_any(const struct rmr_heap *heap, uint32_t source, uint32_t target)
 {
-	struct rmr_ids ids = rmr_heap_children(heap, source);
-
-	return scan(ids, 0, ids.count, 1, target);
+	return rmr_positions_find(heap, source, target, 0);
 }
 
 unsigned rmr_edges_name_count(struct rmr_edges *edges, uint32_t id)

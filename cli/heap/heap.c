@@ -4,6 +4,7 @@
 #include "attach/cleanup.h"
 #include "attach/log.h"
 #include "cli/heap/build.h"
+#include "cli/heap/positions.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -166,6 +167,7 @@ static struct rmr_error *open_named(int fd, const char *name, bool indexed,
 	if (!heap)
 		return &rmr_enomem;
 	heap->path = strdup(name);
+	heap->positions = rmr_positions_create();
 	heap->interrupted = options ? options->interrupted : NULL;
 	struct rmr_error *err = &rmr_enomem;
 	if (heap->path)
@@ -210,6 +212,7 @@ void rmr_heap_close(struct rmr_heap *heap)
 	free(heap->types);
 	free(heap->builtins);
 	free((void *)heap->kinds);
+	rmr_positions_destroy(heap->positions);
 	free(heap->roots);
 	for (size_t i = 0; i < heap->warning_count; i++)
 		free(heap->warnings[i]);

@@ -12,6 +12,8 @@
 
 #include <stdatomic.h>
 
+struct rmr_positions;
+
 enum rmr_section {
 	RMR_SECTION_ADDRESS,   /**< uint64_t a object, ascending */
 	RMR_SECTION_LINE,      /**< uint64_t a object: offset of its line in the dump */
@@ -112,6 +114,7 @@ struct rmr_heap {
 	struct rmr_type *types;
 	unsigned char *builtins; /**< enum rmr_builtin of each type */
 	_Atomic unsigned char *kinds; /**< enum rmr_kin of each type, found when it is asked for */
+	struct rmr_positions *positions; /**< positions.h; NULL: none is remembered */
 	struct rmr_root *roots;
 	struct rmr_heap_facts facts;
 	char **warnings;
