@@ -2,6 +2,7 @@
 """Runs the live tests: python3 tests/e2e [-k PATTERN]... [--long]."""
 import argparse
 import os
+import signal
 import sys
 import time
 import unittest
@@ -9,6 +10,12 @@ import unittest
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, FOLDER)
 sys.dont_write_bytecode = True
+# Ten times what the slowest takes. Every wait has a deadline of its own; this is for those forgotten.
+SECONDS = 600
+
+
+def late(signum, frame):
+    raise AssertionError("the test takes more than %d s" % SECONDS)
 
 
 class Lines(unittest.TextTestResult):
@@ -22,9 +29,12 @@ class Lines(unittest.TextTestResult):
     def startTest(self, test):
         super().startTest(test)
         self.started = time.monotonic()
+        if not os.environ.get("REMORA_LONG"):
+            signal.alarm(SECONDS)
 
     def stopTest(self, test):
         super().stopTest(test)
+        signal.alarm(0)
         verdict = "ok"
         if test.id() in self.bad:
             verdict = "FAILED"
@@ -64,6 +74,7 @@ def main():
     import support
     if not os.access(support.REMORA, os.X_OK):
         sys.exit("no remora at %s: build it, or set REMORA_BUILD to the build folder" % support.REMORA)
+    signal.signal(signal.SIGALRM, late)
     loader = unittest.TestLoader()
     if options.k:
         loader.testNamePatterns = ["*%s*" % k for k in options.k]

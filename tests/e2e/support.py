@@ -29,6 +29,9 @@ LONG = bool(os.environ.get("REMORA_LONG"))
 NO_SKIP = bool(os.environ.get("REMORA_NO_SKIP") or os.environ.get("CI"))
 DEADLINE = 60.0
 LIBC = ctypes.CDLL(None)
+# A shell that starts this in the background has both ignored, here and in all that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 LIBC_SIGNALS = 1 << 31 | 1 << 32  # 32, SIGCANCEL, and 33, SIGSETXID
 SYS_TGKILL = 234  # asm/unistd_64.h
 

@@ -85,9 +85,12 @@ class Signals(support.LiveTest):
                 process = subprocess.Popen(support.command(*line), stderr=subprocess.DEVNULL,
                                            env=support.environment())
                 with process:
-                    time.sleep(random.uniform(0, 0.006))  # the length of an attach
-                    os.kill(target.pid, signal.SIGHUP)
-                    self.assertEqual(process.wait(20), 0)
+                    try:
+                        time.sleep(random.uniform(0, 0.006))  # the length of an attach
+                        os.kill(target.pid, signal.SIGHUP)
+                        self.assertEqual(process.wait(20), 0)
+                    finally:
+                        process.kill()
                 try:
                     target.answer("CALLED", 2)
                 except AssertionError:

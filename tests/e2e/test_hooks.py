@@ -89,9 +89,12 @@ class AsFastAsBefore(support.LiveTest):
                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                        env=support.environment())
             with process:
-                self.assertEqual(process.stdout.readline(), b"1\n")
-                process.send_signal(signal.SIGINT)
-                self.assertNotEqual(process.wait(20), 0)
+                try:
+                    self.assertEqual(process.stdout.readline(), b"1\n")
+                    process.send_signal(signal.SIGINT)
+                    self.assertNotEqual(process.wait(20), 0)
+                finally:
+                    process.kill()
         for interpreter in pythons.supported():
             with self.subTest(interpreter=interpreter.name):
                 self.check(interpreter, attach)
