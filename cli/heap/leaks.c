@@ -44,6 +44,7 @@ struct candidate {
 	uint64_t alike;    /* others with the same path but for indexes */
 	double score;
 	bool library;      /* it hangs on a module of Python's own library */
+	bool garbage;      /* one object that no root reaches */
 	bool place, chain, open; /* found by where the dominator tree grew */
 	const struct rmr_leak_crowd *crowd; /* not one object but many, which no root reaches */
 	char *path, *general;
@@ -370,12 +371,17 @@ static bool tell_path(struct leak_work *work, struct candidate *candidate)
 	candidate->library = path->start == RMR_PATH_ROOT && path->count > 1 &&
 		rmr_heap_builtin(work->heap, path->steps[1].id) == RMR_BUILTIN_MODULE &&
 		is_library(work, path->steps[1].id);
-	if (candidate->library)
+	/* A collection may well be on its way. */
+	candidate->garbage = path->start == RMR_PATH_UNREACHABLE && work->heap->counts.roots;
+	if (candidate->library || candidate->garbage)
 		candidate->score /= LIBRARY_DIVISOR;
 	candidate->path = strdup(path->expression);
+	bool attribute = true;
 	for (size_t i = 0; i < path->count; i++) {
-		const char *name = path->steps[i].name;
-		rmr_text_put(&general, !name ? "" : *name == '[' && i > 2 ? "[*]" : name);
+		const char *name = path->steps[i].name ? path->steps[i].name : "";
+		/* A module's key, or an attribute's behind .__dict__, is no index. */
+		rmr_text_put(&general, *name == '[' && i > 1 && !attribute ? "[*]" : name);
+		attribute = !strcmp(name, ".__dict__");
 	}
 	rmr_text_format(&general, "|%u", path->root);
 	candidate->general = rmr_text_take(&general);
@@ -457,8 +463,10 @@ static void tell_size(const struct leak_work *work, const struct candidate *cand
 static void tell_object(const struct leak_work *work, const struct candidate *candidate,
 	const char *label, struct rmr_text *text)
 {
-	rmr_text_format(text, "%s, a %s, ", candidate->path,
-		rmr_heap_type_label(work->heap, candidate->id));
+	const char *type = rmr_heap_type_label(work->heap, candidate->id);
+
+	rmr_text_format(text, "%s, a%s %s, ", candidate->path, strchr("aeiouAEIO", *type) ? "n" : "",
+		type);
 	if (candidate->items >= GROWTH_MIN) {
 		rmr_text_put(text, "holds ");
 		rmr_text_count(text, candidate->items);
@@ -544,9 +552,13 @@ static char *tell_prose(const struct leak_work *work, const struct candidate *ca
 	else
 		tell_object(work, candidate, label, &text);
 	tell_growth(work, candidate, &text);
-	if (candidate->alike)
-		rmr_text_format(&text, " %llu others like it hang in the same place.",
-			(unsigned long long)candidate->alike);
+	if (candidate->alike) {
+		rmr_text_put(&text, " ");
+		rmr_text_count(&text, candidate->alike);
+		rmr_text_put(&text, candidate->alike == 1
+				? " other like it hangs in the same place."
+				: " others like it hang in the same place.");
+	}
 	if (!candidate->crowd && !tell_inside(work, candidate, &text))
 		rmr_text_deinit(&text);
 	return rmr_text_take(&text);
@@ -604,6 +616,8 @@ static bool is_own_crowd(struct leak_work *work, const struct candidate *candida
 
 static bool is_worth_telling(struct leak_work *work, const struct candidate *candidate)
 {
+	if (work->comparable && candidate->garbage)
+		return candidate->byte_growth * SHARE_MIN >= work->total;
 	if (work->comparable && candidate->library)
 		return work->dumps > 2 ? candidate->item_growth >= LIBRARY_ITEMS
 				       : !candidate->place && candidate->item_growth >= LIBRARY_JUMP;
@@ -657,10 +671,15 @@ static bool tell(struct leak_work *work, size_t limit, struct rmr_leaks *leaks)
 	rmr_text_format(&text, " objects%s", work->dumps == 1 ? "" : " in the last");
 	if (work->dumps > 1 && !work->comparable)
 		rmr_text_put(&text, ", of different processes: only the last was looked at");
-	rmr_text_format(&text, "; %zu suspect%s", count, count == 1 ? "" : "s");
-	rmr_text_put(&text, work->comparable ? " that grew from each dump to the next."
-					     : " that hold much. Two dumps of one process, some time "
-					       "apart, tell what grows.");
+	rmr_text_put(&text, "; ");
+	if (count)
+		rmr_text_count(&text, count);
+	rmr_text_format(&text, "%s suspect%s that ", count ? "" : "no", count == 1 ? "" : "s");
+	if (work->comparable)
+		rmr_text_put(&text, "grew from each dump to the next.");
+	else
+		rmr_text_format(&text, "hold%s much. Two dumps of one process, some time apart, tell "
+				       "what grows.", count == 1 ? "s" : "");
 	leaks->prose = rmr_text_take(&text);
 	return leaks->leaks && leaks->prose;
 }

@@ -74,6 +74,14 @@ class Leaks(support.LiveTest):
                     self.assertTrue(found, "no suspect")
                     self.assertTrue(found[0]["path"].startswith(path), [s["prose"] for s in found])
 
+    def test_two_in_one_module(self):
+        """One is not taken for another like it."""
+        files = self.dumps("two_places", 2)
+        for count in (1, 2):
+            with self.subTest(dumps=count):
+                found = {s["path"] for s in self.suspects(files[2 - count:])}
+                self.assertLessEqual({"sys.modules['__main__'].CACHE", "sys.modules['__main__'].QUEUE"}, found)
+
     def test_healthy(self):
         files = self.dumps("nothing", 4)
         for count in (2, 3, 4):

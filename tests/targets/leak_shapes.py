@@ -204,6 +204,11 @@ def threads(i):
         threading.Thread(target=STOP.wait, daemon=True).start()
 
 
+def two_places(i):
+    tuple_keys(i)
+    deque(i)
+
+
 def nothing(i):
     Request(i)
 
