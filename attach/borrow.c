@@ -398,13 +398,14 @@ static void follow(struct borrow *b)
 			err = rmr_error_create(RMR_E_TIMEOUT, 0, "thread %d is slow to return",
 				(int)b->pause.tracee.tid);
 	}
-	rmr_log("%s", err->message);
 	if (rmr_error_catch(&err, RMR_E_TIMEOUT) && !b->pause.tracee.stopped)
 		err = rmr_tracee_interrupt(&b->pause.tracee, STOP_US);
 	if (!err && b->pause.tracee.stopped)
 		err = tell_of_signals(b);
 	rmr_error_destroy(err);
 	rmr_tracee_detach(&b->pause.tracee);
+	/* Only now: whoever reads this may let us wait. */
+	rmr_log("thread %d was left to return by itself", (int)b->pause.tracee.tid);
 }
 
 static struct rmr_error *run_job(

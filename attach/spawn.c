@@ -271,10 +271,12 @@ static struct rmr_error *search_threads(struct search *search)
 				continue;
 			if (try_thread(search, &search->candidates[i]))
 				return search->err;
+			bool again = rmr_unwind_load_missing(search->unwind);
 			if (rmr_tracer_admit_signals(&search->outside))
 				return interrupted(search);
 			if (rmr_log_now() >= deadline)
 				break;
+			i -= again;
 		}
 		if (rmr_log_now() >= deadline)
 			return give_up(search);
@@ -326,6 +328,8 @@ static struct rmr_error *borrow_any(struct rmr_target *target, const struct rmr_
 	if (!err)
 		err = rmr_unwind_create(target, search->code.restorer, &search->unwind);
 	if (!err)
+		rmr_unwind_load_usual(search->unwind);
+	if (!err)
 		err = rmr_tracer_run(run_search, search, &search->outside);
 	if (!err)
 		err = search->err;
@@ -358,6 +362,7 @@ struct rmr_error *rmr_spawn(struct rmr_target *target, const struct rmr_spawn_re
 struct rescue {
 	struct rmr_target *target;
 	const struct rmr_spawn_result *spawned;
+	rmr_addr_t restorer;
 	sigset_t outside;
 	bool rescued;
 	struct rmr_error *err;
@@ -365,7 +370,6 @@ struct rescue {
 
 static struct rmr_error *rescue_stopped(struct rescue *rescue, struct rmr_tracee *tracee)
 {
-	struct rmr_borrow_code code;
 	struct rmr_regs regs;
 	rmr_addr_t frame = rescue->spawned->frame;
 	struct rmr_error *err = rmr_tracee_get_regs(tracee, &regs);
@@ -375,10 +379,7 @@ static struct rmr_error *rescue_stopped(struct rescue *rescue, struct rmr_tracee
 	rmr_addr_t sp = rmr_arch_sp(&regs);
 	if (!rmr_arch_is_futex(rmr_arch_syscall(&regs)) || sp > frame || frame - sp > RESCUE_REACH)
 		return NULL;
-	err = rmr_borrow_find_code(rescue->target, &code);
-	if (err)
-		return err;
-	rmr_arch_jump(&regs, code.restorer, frame + sizeof(rmr_addr_t));
+	rmr_arch_jump(&regs, rescue->restorer, frame + sizeof(rmr_addr_t));
 	err = rmr_tracee_set_regs(tracee, &regs);
 	rescue->rescued = !err;
 	return err;
@@ -402,8 +403,12 @@ struct rmr_error *rmr_spawn_rescue(
 	struct rmr_target *target, const struct rmr_spawn_result *spawned, bool *rescued)
 {
 	struct rescue rescue = {.target = target, .spawned = spawned};
-	struct rmr_error *err = rmr_tracer_run(run_rescue, &rescue, &rescue.outside);
+	struct rmr_borrow_code code;
+	struct rmr_error *err = rmr_borrow_find_code(target, &code);
 
+	rescue.restorer = code.restorer;
+	if (!err)
+		err = rmr_tracer_run(run_rescue, &rescue, &rescue.outside);
 	if (!err)
 		err = rescue.err;
 	/* A thread that is no more, or does not stop, waits for no lock of ours. */

@@ -10,6 +10,8 @@
 #include <elfutils/libdwfl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum {
 	STACK_COPY = 64 * 1024,
@@ -30,6 +32,9 @@ struct rmr_unwind {
 	size_t copy_count;
 	uint64_t copied; /* bytes of them */
 	struct rmr_unwind_trace *trace; /* of rmr_unwind_trace() */
+	bool *loaded;			/* by module */
+	bool stopped;			/* a thread stands still: no file may be read */
+	struct rmr_module *missing;	/* the file that the latest walk needed then */
 	/* of the walk under way */
 	struct rmr_safe_walk walk;
 	enum rmr_safe_step step;
@@ -183,7 +188,8 @@ struct rmr_error *rmr_unwind_create(
 	unwind->restorer = restorer;
 	unwind->stack = malloc(STACK_COPY);
 	unwind->copies = calloc(target->module_count + 1, sizeof(void *));
-	struct rmr_error *err = unwind->stack && unwind->copies
+	unwind->loaded = calloc(target->module_count + 1, sizeof(*unwind->loaded));
+	struct rmr_error *err = unwind->stack && unwind->copies && unwind->loaded
 					? rmr_safe_create(target, &unwind->safe)
 					: &rmr_enomem;
 	if (!err) {
@@ -210,8 +216,70 @@ void rmr_unwind_destroy(struct rmr_unwind *unwind)
 		free(unwind->copies[i]);
 	rmr_safe_destroy(unwind->safe);
 	free(unwind->copies);
+	free(unwind->loaded);
 	free(unwind->stack);
 	free(unwind);
+}
+
+/* The part of the file that unwinding reads, so that no page of it is waited for later. */
+static void bring_in(Elf *elf)
+{
+	size_t count, size, page = (size_t)sysconf(_SC_PAGESIZE);
+	GElf_Phdr frames = {0}, phdr;
+	char *file = elf_rawfile(elf, &size);
+
+	if (!file || elf_getphdrnum(elf, &count) < 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (gelf_getphdr(elf, (int)i, &phdr) && phdr.p_type == PT_GNU_EH_FRAME)
+			frames = phdr;
+	}
+	/* .eh_frame stands behind its header in the same segment. */
+	for (size_t i = 0; i < count; i++) {
+		if (!gelf_getphdr(elf, (int)i, &phdr) || phdr.p_type != PT_LOAD ||
+			frames.p_offset < phdr.p_offset ||
+			frames.p_offset - phdr.p_offset >= phdr.p_filesz)
+			continue;
+		uintptr_t start = (uintptr_t)(file + frames.p_offset) & ~(page - 1);
+		uint64_t end = phdr.p_offset + phdr.p_filesz;
+		uintptr_t stop = (uintptr_t)(file + (end < size ? end : size));
+		if (start < stop && madvise((void *)start, stop - start, MADV_POPULATE_READ) < 0)
+			for (; start < stop; start += page)
+				(void)*(volatile char *)start; /* before Linux 5.14 */
+	}
+}
+
+/* Reads what the walk of a stopped thread needs of a file. */
+static void load(struct rmr_unwind *unwind, const struct rmr_module *module)
+{
+	Dwfl_Module *mod = dwfl_addrmodule(unwind->dwfl, module->start);
+	GElf_Addr bias;
+
+	unwind->loaded[module - unwind->target->modules] = true;
+	rmr_safe_place(unwind->safe, module->start);
+	if (!mod || !dwfl_module_eh_cfi(mod, &bias))
+		return;
+	Elf *elf = dwfl_module_getelf(mod, &bias);
+	if (elf)
+		bring_in(elf);
+}
+
+/*
+ * A file system may hang. A thread that stands still must not wait for that: the walk breaks off,
+ * and the file is read when the thread goes on.
+ */
+static bool can_visit(struct rmr_unwind *unwind, rmr_addr_t pc)
+{
+	struct rmr_module *module = rmr_target_module(unwind->target, pc);
+
+	if (!module || unwind->loaded[module - unwind->target->modules])
+		return true;
+	if (unwind->stopped) {
+		unwind->missing = module;
+		return false;
+	}
+	load(unwind, module);
+	return true;
 }
 
 /*
@@ -243,6 +311,8 @@ static int visit_frame(Dwfl_Frame *frame, void *arg)
 		pc--;
 	/* The innermost frame always counts as an activation: the pc is exact. */
 	bool signal = activation && unwind->frames > 0;
+	if (!can_visit(unwind, pc))
+		return DWARF_CB_ABORT;
 	unwind->place = rmr_safe_place(unwind->safe, pc);
 	unwind->step = rmr_safe_next(&unwind->walk, unwind->place, signal);
 	if (unwind->step != RMR_STEP_ON)
@@ -332,6 +402,8 @@ static enum rmr_unwind_verdict scan(struct rmr_unwind *unwind)
 		memcpy(&word, unwind->stack + at, sizeof(word));
 		if (word == unwind->restorer)
 			return RMR_UNWIND_UNSAFE;
+		if (!can_visit(unwind, word - 1))
+			return RMR_UNWIND_UNKNOWN;
 		switch (rmr_safe_place(unwind->safe, word - 1)) {
 		case RMR_PLACE_EVAL:
 			if (is_return_address(unwind, word))
@@ -350,24 +422,35 @@ static enum rmr_unwind_verdict scan(struct rmr_unwind *unwind)
 	return RMR_UNWIND_UNKNOWN;
 }
 
-static enum rmr_unwind_verdict walk(struct rmr_unwind *unwind, long syscall, rmr_addr_t sp)
+/* 0: up to the outermost frame. */
+static int walk_copy(struct rmr_unwind *unwind)
 {
-	if (rmr_arch_is_forbidden(syscall)) {
-		unwind->walk.reason = "in a system call that changes memory, threads or users";
-		return RMR_UNWIND_UNSAFE;
-	}
-	unwind->walk = (struct rmr_safe_walk){
-		.waits = rmr_arch_is_wait(syscall),
-		.waits_futex = rmr_arch_is_futex(syscall),
-	};
 	unwind->frames = 0;
 	unwind->place = RMR_PLACE_PROGRAM;
 	unwind->step = RMR_STEP_ON;
 	unwind->broken = false;
+	return dwfl_getthread_frames(unwind->dwfl, unwind->target->pid, visit_frame, unwind);
+}
+
+static enum rmr_unwind_verdict walk(struct rmr_unwind *unwind, long syscall, rmr_addr_t sp)
+{
+	unwind->missing = NULL;
+	if (rmr_arch_is_forbidden(syscall)) {
+		unwind->walk.reason = "in a system call that changes memory, threads or users";
+		return RMR_UNWIND_UNSAFE;
+	}
 	unwind->stack_start = sp & ~(rmr_addr_t)7;
 	unwind->stack_size = rmr_target_read_some(
 		unwind->target, unwind->stack_start, unwind->stack, STACK_COPY);
-	int end = dwfl_getthread_frames(unwind->dwfl, unwind->target->pid, visit_frame, unwind);
+	unwind->walk = (struct rmr_safe_walk){
+		.waits = rmr_arch_is_wait(syscall),
+		.waits_futex = rmr_arch_is_futex(syscall),
+	};
+	int end = walk_copy(unwind);
+	if (unwind->missing) {
+		unwind->walk.reason = "in a file that is not read yet";
+		return RMR_UNWIND_UNKNOWN;
+	}
 	if (unwind->step == RMR_STEP_ON && end == 0)
 		unwind->step = rmr_safe_end(&unwind->walk);
 	if (unwind->step == RMR_STEP_SAFE)
@@ -382,6 +465,7 @@ enum rmr_unwind_verdict rmr_unwind_warm(
 	struct rmr_unwind *unwind, rmr_addr_t pc, rmr_addr_t sp, long syscall)
 {
 	rmr_arch_dwarf_regs_partial(pc, sp, unwind->regs);
+	unwind->stopped = false;
 	return walk(unwind, syscall, sp);
 }
 
@@ -389,10 +473,33 @@ enum rmr_unwind_verdict rmr_unwind_check(
 	struct rmr_unwind *unwind, const struct rmr_regs *regs, const char **reason)
 {
 	rmr_arch_dwarf_regs(regs, unwind->regs);
+	unwind->stopped = true;
 	enum rmr_unwind_verdict verdict = walk(unwind, rmr_arch_syscall(regs), rmr_arch_sp(regs));
 	if (reason)
 		*reason = unwind->walk.reason;
 	return verdict;
+}
+
+void rmr_unwind_load_usual(struct rmr_unwind *unwind)
+{
+	load(unwind, unwind->target->interpreter);
+	load(unwind, unwind->target->libc);
+}
+
+bool rmr_unwind_load_missing(struct rmr_unwind *unwind)
+{
+	if (!unwind->missing)
+		return false;
+	/* The rest of the stack as it was then may need more. */
+	unwind->stopped = false;
+	unwind->walk = (struct rmr_safe_walk){
+		.waits = unwind->walk.waits,
+		.waits_futex = unwind->walk.waits_futex,
+	};
+	load(unwind, unwind->missing);
+	unwind->missing = NULL;
+	walk_copy(unwind);
+	return true;
 }
 
 bool rmr_unwind_is_in_eval(struct rmr_unwind *unwind, rmr_addr_t pc)

@@ -2,8 +2,9 @@
 /**
  * @file
  * The call chain of one thread by the files' CFI (libdw), and whether that thread is at a safe
- * point for a call of pthread_create. Files are loaded when a frame first needs them: call
- * rmr_unwind_warm() before a thread is stopped.
+ * point for a call of pthread_create. No file is read while a thread stands still, for the file
+ * system may hang: rmr_unwind_load_usual() and rmr_unwind_warm() read what will be needed, and
+ * rmr_unwind_load_missing() what was missing all the same.
  */
 #ifndef RMR_ATTACH_UNWIND_H
 #define RMR_ATTACH_UNWIND_H
@@ -24,6 +25,9 @@ enum rmr_unwind_verdict {
 struct rmr_error *rmr_unwind_create(struct rmr_target *target, rmr_addr_t restorer,
 				    struct rmr_unwind **ret) RMR_MUST_CHECK;
 void rmr_unwind_destroy(struct rmr_unwind *unwind);
+
+/** Reads the files that most stacks lead through: the interpreter's and the C library's. */
+void rmr_unwind_load_usual(struct rmr_unwind *unwind);
 
 /**
  * Walks a blocked thread that nobody stopped, by its stack pointer and program counter alone, so
@@ -46,10 +50,17 @@ enum rmr_unwind_verdict rmr_unwind_warm(struct rmr_unwind *unwind, rmr_addr_t pc
  * Where the chain breaks off (just-in-time compiled code), all words of the stack are looked at, up
  * to the first return address into such a function: none before it may be a return address into
  * the C library (but for the list), the loader, an allocator, or the signal restorer.
+ * RMR_UNWIND_UNKNOWN also if a file would have had to be read: see rmr_unwind_load_missing().
  * @p reason, if not NULL, is set to a constant text if it is not safe.
  */
 enum rmr_unwind_verdict rmr_unwind_check(struct rmr_unwind *unwind, const struct rmr_regs *regs,
 					 const char **reason);
+
+/**
+ * Reads the file for want of which the latest check broke off, and what else was on that stack. False if
+ * none was missing.
+ */
+bool rmr_unwind_load_missing(struct rmr_unwind *unwind);
 
 enum { RMR_UNWIND_TRACE_MAX = 200000 }; /**< frames of one thread */
 

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""remora is kept waiting, by a file system that hangs, a trap in a file's place, a terminal: whatever it
+waits for, the target does not."""
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+import pythons
+import support
+from test_places import NOBODY, need_root
+
+PLACES = pythons.TARGETS / "places"
+FILE_CALLS = (5, 257, 262)  # fstat, openat, newfstatat; asm/unistd_64.h
+
+
+class Files(support.LiveTest):
+    @staticmethod
+    def opens(pid):
+        """Whether a thread of remora waits for a file."""
+        calls = [support.read("/proc/%d/task/%s/syscall" % (pid, tid)).split(" ")[0]
+                 for tid in os.listdir("/proc/%d/task" % pid)]
+        return any(call in map(str, FILE_CALLS) for call in calls)
+
+    def goes_on(self, target):
+        """Work is done, again and again."""
+        ticks = target.report()["ticks"]
+        for _ in range(30):
+            now = support.wait_for(lambda: (lambda n: n > ticks and n)(target.report()["ticks"]),
+                                   "%s goes on: %s" % (target.name, target.condition()), 3)
+            ticks = now
+
+    def test_hanging_file_system(self):
+        """The thread computes in a library whose file cannot be read any more: to find the way out of its
+        frame remora needs that file, and waits for it, but not while the thread stands still."""
+        need_root()
+        if not os.path.exists("/dev/fuse"):
+            support.skip("no FUSE here", impossible_in_ci=True)
+        folder = self.folder()
+        launch = (os.path.realpath("/usr/bin/python3"), str(PLACES / "hanging.py"), folder, str(support.HELPERS))
+        if subprocess.run(launch + ("true",), stderr=subprocess.DEVNULL).returncode:
+            support.skip("no file system can be mounted here", impossible_in_ci=True)
+        os.unlink(folder + ".pid")
+        kind = support.Kind("elsewhere", folder + "/file", "20", busy=True, vary="state")
+        for line in (("run", "-c", "print(6 * 7)"), ("stacks", "--native")):
+            with self.subTest(command=line[0]), self.start(kind, prefix=launch) as target:
+                server = int(support.wait_for(lambda: support.read(folder + ".pid"), "the server's PID"))
+                self.addCleanup(lambda: os.path.exists(folder + ".pid") and os.unlink(folder + ".pid"))
+                with support.unharmed(self, target):
+                    os.kill(server, signal.SIGUSR2)
+                    attach = subprocess.Popen(
+                        support.command(line[0], target, *line[1:]), stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE, env=support.environment())
+                    support.wait_for(lambda: self.opens(attach.pid), "remora waits for the file")
+                    self.goes_on(target)
+                    self.assertIsNone(attach.poll(), "it does not wait for the file")
+                    os.kill(server, signal.SIGKILL)
+                    out, err = attach.communicate(timeout=support.DEADLINE)
+                self.assertEqual(attach.returncode, 0, err)
+                self.assertIn(b"42" if line[0] == "run" else b"rmr_spin", out)
+                os.unlink(folder + ".pid")
+                target.finish(self)
+
+    def test_fifo_in_a_files_place(self):
+        """In the target's own file system a FIFO now stands where a mapped library was: to open it would
+        be to wait for ever."""
+        need_root()
+        folder = self.folder()
+        os.chmod(folder, 0o755)
+        trap, fifo, binary = folder + "/helpers.so", folder + "/fifo", folder + "/remora"
+        shutil.copy(support.HELPERS, trap)
+        shutil.copy(support.REMORA, binary)
+        os.mkfifo(fifo, 0o666)
+        kind = support.Kind("elsewhere", trap, "20", busy=True, vary="state")
+        # Not as root: for him the kernel has a way to the very file that was mapped.
+        with self.start(kind, interpreter=pythons.main().public(),
+                        prefix=("unshare", "--mount", "--propagation", "private") + NOBODY) as target:
+            subprocess.run(("nsenter", "-m", "-t", str(target.pid), "mount", "--bind", fifo, trap), check=True)
+            for line in (("run", "-c", "print(6 * 7)"), ("stacks", "--native")):
+                with self.subTest(command=line[0]), support.unharmed(self, target):
+                    self.good(support.remora(line[0], target, *line[1:], prefix=NOBODY, binary=binary, timeout=20))
+            target.finish(self)
+
+
+if __name__ == "__main__":
+    unittest.main()
