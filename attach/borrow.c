@@ -18,11 +18,12 @@ enum {
 	STOP_US = 1000000,
 	CALL_US = 2000000, /* for mmap: the kernel may have to wait for other threads' faults */
 	/*
-	 * How long a thread is followed through pthread_create. Being traced makes a thread that
-	 * must answer a setuid() loop slower; only one with a restart block gains by a long wait.
+	 * How long a thread is followed through pthread_create: on a busy machine, or in a cgroup that
+	 * has used up its time, it may get a processor late. One that must answer a setuid() loop only
+	 * gets slower by being traced.
 	 */
-	FOLLOW_US = 20000,
-	FOLLOW_BLOCK_US = 1000000,
+	FOLLOW_US = 1000000,
+	FOLLOW_STEP_US = 20000,
 	CALL_STACK = 12 * 1024, /* what pthread_create may use, below the frame */
 	STACK_GAP = 1 << 20,	/* a stack does not grow nearer to another mapping: mm/mmap.c */
 	NEAR = 8 * 1024,
@@ -371,19 +372,31 @@ static struct rmr_error *tell_of_signals(struct borrow *b)
 	return write_stack(b, b->frame.address, b->frame.bytes, b->frame.size);
 }
 
+/* True if it may be followed further: one with a restart block has more to lose than time. */
+static bool is_patient(const struct borrow *b, uint64_t deadline)
+{
+	return rmr_log_now() < deadline &&
+	       (b->pause.restart == RMR_RESTART_BLOCK ||
+		       !(b->pause.tracee.passed & ~all_but_setxid));
+}
+
 /*
  * Follows a thread that was in a system call until it is about to restore the frame. If it takes
- * too long (the C library's locks are busy), it is left to the frame.
+ * too long (the C library's locks are busy), it is left to the frame: a signal that comes before the
+ * thread restores it is handled, but does not end the call.
  */
 static void follow(struct borrow *b)
 {
 	struct rmr_regs regs;
-	unsigned limit_us = b->pause.restart == RMR_RESTART_BLOCK ? FOLLOW_BLOCK_US : FOLLOW_US;
-	uint64_t deadline = rmr_log_now() + limit_us * 1000ull;
+	uint64_t deadline = rmr_log_now() + FOLLOW_US * UINT64_C(1000);
 	struct rmr_error *err = NULL;
 
 	while (!err) {
-		err = rmr_tracee_next_syscall(&b->pause.tracee, limit_us);
+		err = rmr_tracee_next_syscall(&b->pause.tracee, FOLLOW_STEP_US);
+		if (err && err->code == RMR_E_TIMEOUT && is_patient(b, deadline)) {
+			(void)rmr_error_catch(&err, RMR_E_TIMEOUT);
+			continue;
+		}
 		if (!err)
 			err = rmr_tracee_get_regs(&b->pause.tracee, &regs);
 		rmr_points_pass(10);

@@ -161,6 +161,7 @@ static struct rmr_error *stop(
 	tracee->tid = tid;
 	tracee->stopped = false;
 	tracee->policy = -1;
+	tracee->passed = 0;
 	tracee->since = rmr_log_now();
 	struct rmr_error *err = seize(tracee, pid, timeout_us, group);
 	if (err)
@@ -272,6 +273,8 @@ struct rmr_error *rmr_tracee_next_syscall(struct rmr_tracee *tracee, unsigned ti
 		/* In a group stop it goes on, and stops by itself after the detach. */
 		if (kind != STOP_SIGNAL)
 			signal = 0;
+		else
+			tracee->passed |= UINT64_C(1) << (signal - 1);
 	}
 }
 

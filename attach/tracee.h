@@ -18,6 +18,7 @@ struct rmr_tracee {
 	bool stopped; /**< in a ptrace stop; false after a detach */
 	int policy; /**< scheduling policy of the calling thread to go back to, or -1 */
 	uint64_t since; /**< when the stop was asked for, ns of rmr_log_now() */
+	uint64_t passed; /**< signals passed on by rmr_tracee_next_syscall(), bit n-1 for signal n */
 };
 
 /**
@@ -60,7 +61,7 @@ struct rmr_error *rmr_tracee_set_mask(struct rmr_tracee *tracee, uint64_t mask) 
 
 /**
  * Runs the stopped tracee to its next system call stop (entry or exit), passing signals on.
- * RMR_E_TIMEOUT: it runs on, traced (rmr_tracee_let_go()). RMR_E_GONE: it ended.
+ * RMR_E_TIMEOUT: it runs on, traced (rmr_tracee_let_go(), or this once more). RMR_E_GONE: it ended.
  */
 struct rmr_error *rmr_tracee_next_syscall(struct rmr_tracee *tracee, unsigned timeout_us)
 	RMR_MUST_CHECK;

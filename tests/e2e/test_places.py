@@ -625,6 +625,30 @@ class Confined(Place):
             os.rmdir(folder)
             return True
 
+    def test_little_processor_time(self):
+        """A thread whose cgroup has used up its time comes back late from what it was borrowed for. A signal
+        that comes meanwhile wakes it all the same."""
+        folder = self.group("cpu", "cpu.cfs_quota_us", "cpu.max")
+        futex = "202 "  # asm/unistd_64.h
+        with self.start(support.Kind("called", "lock")) as target:
+            self.write(folder + "/cgroup.procs", target.pid)
+            if os.path.exists(folder + "/cpu.max"):
+                self.write(folder + "/cpu.max", "1000 100000")
+            else:
+                self.write(folder + "/cpu.cfs_quota_us", 1000)
+            with support.unharmed(self, target, 15):
+                for number in range(20):
+                    support.wait_for(lambda: target.status()["State"][0] == "S" and support.read(
+                        "/proc/%d/syscall" % target.pid).startswith(futex), "it waits for its lock")
+                    attach = subprocess.Popen(support.command("run", "--timeout", "30", target, "-c", "pass"),
+                                              env=support.environment())
+                    with attach:
+                        time.sleep(random.uniform(0.005, 0.06))
+                        os.kill(target.pid, signal.SIGHUP)
+                        self.assertEqual(attach.wait(40), 0)
+                    target.answer("CALLED", 5)
+            target.finish(self)
+
     def test_address_space(self):
         for room in (1, 12):
             with self.subTest(room=room), self.confined("as", room) as target:

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One thread, asleep for ever, that says CALLED whenever a SIGHUP wakes it."""
+"""usage: called.py [sleep|lock|accept|pause] - one thread, in that call for ever, that says CALLED whenever a
+SIGHUP wakes it."""
 import signal
+import socket
+import sys
+import _thread
 import time
 
 import kit
@@ -11,6 +15,13 @@ def on_call(number, frame):
 
 
 signal.signal(signal.SIGHUP, on_call)
+lock = _thread.allocate_lock()
+lock.acquire()
+server = socket.socket()
+server.bind(("127.0.0.1", 0))
+server.listen(1)
+wait = {"sleep": lambda: time.sleep(3600), "lock": lock.acquire, "accept": server.accept,
+        "pause": signal.pause}[(sys.argv + ["sleep"])[1]]
 kit.ready()
 while True:
-    time.sleep(3600)
+    wait()
