@@ -30,7 +30,7 @@ const struct rmr_option rmr_table_options[] = {
 };
 
 const struct rmr_option rmr_limit_options[] = {
-	{.name = "limit", .letter = 'n', .value = "N", .help = "show at most N rows, 0 for all"},
+	{.name = "limit", .letter = 'n', .value = "N", .help = "show at most N rows, 0 for all (JSON and CSV: all)"},
 	{0},
 };
 
@@ -110,7 +110,7 @@ struct rmr_error *rmr_command_address(
 	uint64_t value = strtoull(digits, NULL, hex ? 16 : 10);
 	if (!valid || errno)
 		return rmr_error_hint(rmr_error_create(RMR_E_USAGE, 0, "'%s' is no address", word),
-			"an address is 0x7f... or decimal, as `objects` and `show` print it");
+			"an address is 0x7f... or decimal; `objects --type TYPE` lists those of a type");
 	*ret = value;
 	return NULL;
 }

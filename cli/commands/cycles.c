@@ -32,13 +32,13 @@ static void put_header(struct rmr_view *view, const struct rmr_cycles *cycles)
 	struct rmr_line line = {0};
 
 	add_amount(&line, cycles->total, cycles->objects, cycles->bytes);
-	rmr_view_note(view, "%s", rmr_line_get(&line));
+	rmr_view_prose(view, "", 0, rmr_line_get(&line));
 	rmr_line_clear(&line);
 	rmr_line_addf(&line, "garbage that waits for the collector: ");
 	add_amount(&line, cycles->garbage, cycles->garbage_objects, cycles->garbage_bytes);
 	rmr_line_addf(&line, "; with a finalizer: ");
 	rmr_number_add_count(&line, cycles->finalizers);
-	rmr_view_note(view, "%s", rmr_line_get(&line));
+	rmr_view_prose(view, "", 0, rmr_line_get(&line));
 	if (cycles->uncollectable) {
 		rmr_line_clear(&line);
 		rmr_number_add_count(&line, cycles->uncollectable);

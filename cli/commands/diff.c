@@ -83,6 +83,15 @@ static bool is_change(const struct rmr_diff_row *row)
 	       row->grew;
 }
 
+static bool has_rows(const struct rmr_diff *diff, bool all)
+{
+	for (size_t i = 0; i < diff->count; i++) {
+		if (all || is_change(&diff->rows[i]))
+			return true;
+	}
+	return false;
+}
+
 /** Calls @p put for the rows that are to be seen; returns how many are left out by the limit. */
 static uint64_t for_rows(struct rmr_view *view, const struct rmr_diff *diff, bool all,
 	uint64_t limit, void (*put)(void *context, const struct rmr_diff_row *row), void *context)
@@ -207,6 +216,10 @@ static void put_rows(struct rows *rows, bool all, uint64_t limit)
 		rows->count = COLUMNS - 2;
 	}
 	rows->columns[0].key = rows->title;
+	if (!has_rows(rows->diff, all) && rmr_view_format(rows->view) == RMR_FORMAT_TABLE) {
+		rmr_view_note(rows->view, "Nothing grew or shrank.");
+		return;
+	}
 	rmr_view_table(rows->view, NULL, rows->columns, rows->count);
 	rmr_view_end_table(rows->view, for_rows(rows->view, rows->diff, all, limit,
 					       growth ? put_growth : put_lives, rows));
@@ -223,7 +236,7 @@ static void put_header(
 		rmr_line_clear(&line);
 		if (diff->growth)
 			rmr_line_addf(&line, "%zu: ", i + 1);
-		rmr_line_add_safe(&line, snapshot->name, strlen(snapshot->name));
+		rmr_snapshot_add_name(snapshot, &line);
 		if (snapshot->taken) {
 			rmr_line_addf(&line, ", ");
 			rmr_snapshot_age(snapshot, &line);

@@ -19,14 +19,14 @@ enum {
 
 extern char **environ;
 
-/** "svg", "png" or "" (DOT) by the ending of @p path; NULL for any other. */
+/** "svg", "png", "pdf" or "" (DOT) by the ending of @p path; NULL for any other. */
 static const char *format_of(const char *path)
 {
 	const char *dot = strrchr(path, '.');
 
 	if (strcmp(path, "-") == 0 || (dot && strcmp(dot, ".dot") == 0))
 		return "";
-	if (dot && (strcmp(dot, ".svg") == 0 || strcmp(dot, ".png") == 0))
+	if (dot && (!strcmp(dot, ".svg") || !strcmp(dot, ".png") || !strcmp(dot, ".pdf")))
 		return dot + 1;
 	return NULL;
 }
@@ -125,7 +125,7 @@ struct rmr_error *rmr_command_graph(struct rmr_context *context, const struct rm
 	const char *format = format_of(path);
 	if (!format)
 		return rmr_error_create(
-			RMR_E_USAGE, 0, "'%s' ends in none of .dot, .svg and .png", path);
+			RMR_E_USAGE, 0, "'%s' ends in none of .dot, .svg, .png and .pdf", path);
 	struct rmr_error *err = read_options(call, &options);
 	if (!err)
 		err = rmr_snapshot_object(context, call->snapshot, call->args.operands[0], &id);

@@ -161,9 +161,12 @@ struct rmr_error *rmr_command_groups(struct rmr_context *context, const struct r
 		rmr_number_add_bytes(&line, groups->bytes);
 		rmr_line_addf(&line, ", in ");
 		rmr_number_add_count(&line, groups->count);
-		rmr_view_note(view, "%s groups", rmr_line_get(&line));
+		rmr_view_note(view, "%s group%s", rmr_line_get(&line), groups->count == 1 ? "" : "s");
 		rmr_line_deinit(&line);
 		put_groups(view, groups, limit, rmr_args_count(&call->args, "retained"));
+		if (groups->count == 1 && !strcmp(groups->groups[0].label, RMR_GROUPS_NOT_TRACED))
+			rmr_view_note(view, "tracemalloc was off in the process. `remora run PID trace start` "
+					    "turns it on, for what is allocated from then on.");
 		err = rmr_view_close(view);
 	}
 	rmr_groups_destroy(groups);

@@ -2,6 +2,7 @@
 #include "cli/commands/help.h"
 
 #include "cli/commands/commands.h"
+#include "cli/view/view.h"
 
 #include <string.h>
 
@@ -28,14 +29,15 @@ static const char *front_operand(
 	return command->flags & RMR_COMMAND_HEAP && !context->shell ? " HEAP" : "";
 }
 
-/** Prints @p text with lines of at most LINE_WIDTH, all but the first indented. */
+/** Prints @p text with lines of at most LINE_WIDTH or the terminal's, all but the first indented. */
 static void print_wrapped(FILE *out, const char *text, int indent)
 {
-	int column = indent;
+	unsigned terminal = rmr_terminal_width(fileno(out));
+	int column = indent, width = terminal && terminal < LINE_WIDTH ? (int)terminal : LINE_WIDTH;
 
 	for (const char *word = text; *word;) {
 		int length = (int)strcspn(word, " \n");
-		if (column > indent && column + 1 + length > LINE_WIDTH) {
+		if (column > indent && column + 1 + length > width) {
 			fprintf(out, "\n%*s", indent, "");
 			column = indent;
 		} else if (column > indent) {
@@ -233,8 +235,10 @@ struct rmr_error *rmr_command_help(struct rmr_context *context, const struct rmr
 	} else if (call->args.operand_count) {
 		command = rmr_command_find(call->args.operands[0], context->shell != NULL);
 		if (!command)
-			return rmr_error_create(
-				RMR_E_USAGE, 0, "no command '%s'", call->args.operands[0]);
+			return rmr_error_hint(rmr_error_create(RMR_E_USAGE, 0, "no command '%s'",
+						      call->args.operands[0]),
+				context->shell ? "`help` lists the commands"
+					       : "`remora help` lists the commands");
 		rmr_help_command(context, command);
 	} else {
 		rmr_help_overview(context, context->out);

@@ -74,39 +74,20 @@ static struct rmr_error *watch(struct rmr_context *context, const struct rmr_cal
 	return err;
 }
 
-/** Writes @p prose with lines of the terminal's width, or 79. */
-static void put_prose(struct rmr_view *view, const char *head, const char *prose, unsigned width)
+static void put_prose(struct rmr_view *view, const char *head, const char *prose)
 {
-	struct rmr_line safe = {0}, line = {0};
-	size_t indent = strlen(head), room = (width ? width : PROSE_WIDTH);
+	struct rmr_line safe = {0};
 
 	rmr_line_add_safe(&safe, prose, strlen(prose));
-	rmr_line_addf(&line, "%s", head);
-	const char *at = rmr_line_get(&safe);
-	for (bool first = true; *at; first = false) {
-		size_t length = strcspn(at, " ");
-		size_t used = rmr_line_width(rmr_line_get(&line), line.length);
-		if (!first && used > indent && used + 1 + rmr_line_width(at, length) > room) {
-			rmr_view_note(view, "%s", rmr_line_get(&line));
-			rmr_line_clear(&line);
-			rmr_line_addf(&line, "%*s", (int)indent, "");
-		} else if (!first && used > indent) {
-			rmr_line_add(&line, " ", 1);
-		}
-		rmr_line_add(&line, at, length);
-		at += length;
-		at += strspn(at, " ");
-	}
-	rmr_view_note(view, "%s", rmr_line_get(&line));
+	rmr_view_prose(view, head, PROSE_WIDTH, rmr_line_get(&safe));
 	rmr_line_deinit(&safe);
-	rmr_line_deinit(&line);
 }
 
 static void put_story(struct rmr_view *view, const struct rmr_heap *heap,
-	const struct rmr_leaks *leaks, size_t shown, const struct rmr_style *style)
+	const struct rmr_leaks *leaks, size_t shown)
 {
 	if (leaks->prose)
-		put_prose(view, "", leaks->prose, style->width);
+		put_prose(view, "", leaks->prose);
 	for (size_t i = 0; i < shown; i++) {
 		const struct rmr_leak *leak = &leaks->leaks[i];
 		struct rmr_line line = {0};
@@ -114,7 +95,7 @@ static void put_story(struct rmr_view *view, const struct rmr_heap *heap,
 
 		snprintf(head, sizeof(head), "%zu. ", i + 1);
 		rmr_view_note(view, "%s", "");
-		put_prose(view, head, leak->prose ? leak->prose : "", style->width);
+		put_prose(view, head, leak->prose ? leak->prose : "");
 		if (leak->accumulation != RMR_NO_OBJECT) {
 			rmr_line_addf(&line, "%*s", (int)strlen(head), "");
 			rmr_object_add_line(&line, heap, leak->accumulation);
@@ -166,7 +147,7 @@ static struct rmr_error *tell(struct rmr_context *context, const struct rmr_call
 	if (!err) {
 		size_t shown = limit && limit < leaks->count ? (size_t)limit : leaks->count;
 		if (rmr_view_format(view) == RMR_FORMAT_TABLE)
-			put_story(view, last, leaks, shown, &context->style);
+			put_story(view, last, leaks, shown);
 		else
 			put_table(view, last, leaks, shown);
 		err = rmr_view_close(view);
@@ -183,6 +164,9 @@ static struct rmr_error *open_all(struct rmr_context *context, const struct rmr_
 
 	if (!context->shell && args->operand_count == 1 && rmr_args_is_digits(args->operands[0]))
 		return watch(context, call, args->operands[0], snapshots, heaps);
+	if (rmr_args_count(args, "for") || rmr_args_count(args, "snapshots"))
+		return rmr_error_create(
+			RMR_E_USAGE, 0, "--for and --snapshots are for a PID and nothing else");
 	if (!context->shell && args->operand_count == 0)
 		return rmr_error_create(RMR_E_USAGE, 0, "HEAP, a dump file or a PID, is missing");
 	for (size_t i = 0; !err && i < args->operand_count; i++)

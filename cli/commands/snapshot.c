@@ -176,8 +176,8 @@ struct rmr_error *rmr_snapshot_object(const struct rmr_context *context,
 	uint32_t id = rmr_heap_find(snapshot->heap, address);
 	if (id == RMR_NO_OBJECT)
 		return rmr_error_hint(
-			rmr_error_create(RMR_E_QUERY, 0, "no object at 0x%" PRIx64 " in %s",
-				address, snapshot->name),
+			rmr_error_create(RMR_E_QUERY, 0, "no object at 0x%" PRIx64 " in %s%s",
+				address, snapshot->pid ? "PID " : "", snapshot->name),
 			"`objects` lists the addresses of this heap; another dump has others");
 	*ret = id;
 	return NULL;
@@ -191,14 +191,19 @@ void rmr_snapshot_age(const struct rmr_snapshot *snapshot, struct rmr_line *text
 		rmr_number_add_duration(text, (now - snapshot->taken) * 1000000000);
 }
 
+void rmr_snapshot_add_name(const struct rmr_snapshot *snapshot, struct rmr_line *text)
+{
+	if (snapshot->pid)
+		rmr_line_addf(text, "PID %d", (int)snapshot->pid);
+	else
+		rmr_line_add_safe(text, snapshot->name, strlen(snapshot->name));
+}
+
 static void add_origin(const struct rmr_snapshot *snapshot, struct rmr_line *line)
 {
 	const struct rmr_heap_facts *facts = rmr_heap_facts(snapshot->heap);
 
-	if (snapshot->pid)
-		rmr_line_addf(line, "PID %d", (int)snapshot->pid);
-	else
-		rmr_line_add_safe(line, snapshot->name, strlen(snapshot->name));
+	rmr_snapshot_add_name(snapshot, line);
 	if (facts->format == RMR_HEAP_MELIAE)
 		rmr_line_addf(line, ": a meliae dump");
 	if (facts->python) {
@@ -221,6 +226,11 @@ static void add_cost(const struct rmr_snapshot *snapshot, struct rmr_line *line)
 		rmr_line_addf(line, "taken ");
 		rmr_snapshot_age(snapshot, line);
 		rmr_line_addf(line, " ago");
+	}
+	if (facts->rss) {
+		rmr_line_addf(line, "%s", line->length ? ", " : "");
+		rmr_number_add_bytes(line, facts->rss);
+		rmr_line_addf(line, " resident");
 	}
 	if (facts->stop_us) {
 		rmr_line_addf(line, "%sa thread stood still for ", line->length ? "; " : "");
@@ -296,13 +306,13 @@ void rmr_snapshot_header(const struct rmr_snapshot *snapshot, struct rmr_view *v
 		return;
 	}
 	add_origin(snapshot, &line);
-	rmr_view_note(view, "%s", rmr_line_get(&line));
+	rmr_view_prose(view, "", 0, rmr_line_get(&line));
 	rmr_line_clear(&line);
 	add_cost(snapshot, &line);
 	if (line.length)
-		rmr_view_note(view, "%s", rmr_line_get(&line));
+		rmr_view_prose(view, "", 0, rmr_line_get(&line));
 	rmr_line_clear(&line);
 	add_totals(snapshot, &line);
-	rmr_view_note(view, "%s", rmr_line_get(&line));
+	rmr_view_prose(view, "", 0, rmr_line_get(&line));
 	rmr_line_deinit(&line);
 }

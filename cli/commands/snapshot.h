@@ -37,5 +37,7 @@ void rmr_snapshot_header(const struct rmr_snapshot *snapshot, struct rmr_view *v
 
 /** "12 s", or "" where the age is not known. */
 void rmr_snapshot_age(const struct rmr_snapshot *snapshot, struct rmr_line *text);
+/** Appends "PID 4711", or the dump's name. */
+void rmr_snapshot_add_name(const struct rmr_snapshot *snapshot, struct rmr_line *text);
 
 #endif

@@ -95,7 +95,7 @@ static void put_completeness(struct rmr_view *view, const struct rmr_completenes
 		rmr_line_addf(&line, " objects; ");
 		rmr_number_add_count(&line, c->exceeded);
 		rmr_line_addf(&line, " have more references than are counted");
-		rmr_view_note(view, "%s", rmr_line_get(&line));
+		rmr_view_prose(view, "", 0, rmr_line_get(&line));
 	} else {
 		rmr_view_note(view, "The dump has no reference counts.");
 	}

@@ -142,7 +142,7 @@ static const struct rmr_option graph_options[] = {
 	{.name = "output",
 		.letter = 'o',
 		.value = "FILE",
-		.help = "F.dot, F.svg, F.png, or '-' for DOT on standard output"},
+		.help = "F.dot, F.svg, F.png, F.pdf, or '-' for DOT on standard output"},
 	{.name = "force", .letter = 'f', .help = "overwrite FILE"},
 	{.name = "up", .letter = 'u', .help = "referrers instead of references"},
 	{.name = "path", .letter = 'p', .help = "only the shortest path from a root to it"},
@@ -234,12 +234,15 @@ const struct rmr_command rmr_commands[] = {
 		RMR_COMMAND_HEAP | TABLE, why_options,
 		"A path is what Python code would say, sys.modules['app'].CACHE['k'][3].next, "
 		"where it can: <x> stands for what Python has no name for. JSON and CSV tell in "
-		"'python' whether the path is such an expression.\n\n"
+		"'python' whether the path is such an expression; from a frame, what is behind it.\n\n"
 		"--avoid goes round what keeps it alive as well: --avoid app.Cache, "
 		"--avoid 0x7f0b7079c040, --avoid weak.",
 		rmr_command_why},
 	{"tree", "references (--up: referrers) as a tree, cycles marked and cut", "ADDRESS", 1, 1,
-		RMR_COMMAND_HEAP | TABLE, tree_options, NULL, rmr_command_tree},
+		RMR_COMMAND_HEAP | TABLE, tree_options,
+		"Keys of dicts that refer to nothing, strings and numbers, are left out: the names "
+		"of the values tell them (`children` has all).",
+		rmr_command_tree},
 	{"dominators", "the largest retained sizes, as a tree to descend", "[ADDRESS]", 0, 1,
 		HEAP_ROWS, dominators_options,
 		"An object's retained size is what would be freed with it: all objects that are "
@@ -279,7 +282,8 @@ const struct rmr_command rmr_commands[] = {
 	{"cycles", "reference cycles, garbage, objects with finalizers in cycles", "", 0, 0,
 		HEAP_ROWS, NULL, NULL, rmr_command_cycles},
 	{"graph", "a picture of an object's neighbourhood", "ADDRESS", 1, 1, RMR_COMMAND_HEAP,
-		graph_options, "SVG and PNG are made by Graphviz's dot.", rmr_command_graph},
+		graph_options, "SVG, PNG and PDF are made by Graphviz's dot. Plain keys of dicts are left out, as in "
+		"`tree`.", rmr_command_graph},
 	{"sql", "SQL over objects, references, types, roots and frames", "'SELECT ...'", 1, 1,
 		HEAP_ROWS | RMR_COMMAND_TAIL, NULL,
 		"objects(address, type, module, size, owned, rc, len, name, value, referrers, "

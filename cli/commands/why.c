@@ -64,16 +64,22 @@ static void put_steps(struct rmr_view *view, const struct rmr_heap *heap,
 	}
 }
 
+/** What goes round nothing is no answer to --avoid. */
+static size_t count_shown(const struct rmr_paths *paths, bool avoided)
+{
+	return avoided && paths->paths[0].start == RMR_PATH_UNREACHABLE ? 0 : paths->count;
+}
+
 /** For JSON and CSV: the paths, then the steps of all of them. */
 static void put_tables(struct rmr_view *view, const struct rmr_heap *heap,
-	const struct rmr_paths *paths, uint32_t id)
+	const struct rmr_paths *paths, uint32_t id, size_t shown)
 {
 	rmr_view_json_field(view, "address", RMR_KIND_ADDRESS);
 	rmr_view_put_uint(view, rmr_heap_address(heap, id));
 	rmr_view_json_field(view, "type", RMR_KIND_TEXT);
 	rmr_view_put_text(view, rmr_heap_type_label(heap, id));
 	rmr_view_table(view, "paths", path_columns, PATH_COLUMNS);
-	for (size_t i = 0; i < paths->count; i++) {
+	for (size_t i = 0; i < shown; i++) {
 		rmr_view_put_uint(view, i + 1);
 		rmr_view_put_text(view, paths->paths[i].expression);
 		rmr_view_put_text(view, start_word(paths->paths[i].start));
@@ -83,7 +89,7 @@ static void put_tables(struct rmr_view *view, const struct rmr_heap *heap,
 	}
 	rmr_view_end_table(view, 0);
 	rmr_view_table(view, "steps", step_columns, STEP_COLUMNS);
-	for (size_t i = 0; i < paths->count; i++)
+	for (size_t i = 0; i < shown; i++)
 		put_steps(view, heap, &paths->paths[i], i + 1, true);
 	rmr_view_end_table(view, 0);
 }
@@ -96,11 +102,11 @@ static void put_story(struct rmr_view *view, const struct rmr_heap *heap,
 
 	rmr_object_add_line(&line, heap, id);
 	rmr_view_note(view, "%s", rmr_line_get(&line));
-	for (size_t i = 0; i < paths->count; i++) {
+	if (paths->paths[0].start != RMR_PATH_ROOT && avoided)
+		rmr_view_note(view, "No path from a root goes round what is to be avoided.");
+	for (size_t i = 0; i < count_shown(paths, avoided); i++) {
 		const struct rmr_path *path = &paths->paths[i];
-		if (path->start != RMR_PATH_ROOT && avoided)
-			rmr_view_note(view, "No path from a root goes round what is to be avoided.");
-		else if (path->start == RMR_PATH_HELD_BY_C)
+		if (path->start == RMR_PATH_HELD_BY_C)
 			rmr_view_note(
 				view, "No path from a root; C code holds the start of this one:");
 		else if (path->start == RMR_PATH_UNREACHABLE)
@@ -156,11 +162,12 @@ struct rmr_error *rmr_command_why(struct rmr_context *context, const struct rmr_
 		return err;
 	err = rmr_command_view(context, call, false, &view);
 	if (!err) {
+		bool avoided = rmr_args_count(&call->args, "avoid");
 		if (rmr_view_format(view) == RMR_FORMAT_TABLE)
 			put_story(view, heap, paths, id, !rmr_args_count(&call->args, "brief"),
-				rmr_args_count(&call->args, "avoid"));
+				avoided);
 		else
-			put_tables(view, heap, paths, id);
+			put_tables(view, heap, paths, id, count_shown(paths, avoided));
 		err = rmr_view_close(view);
 	}
 	rmr_paths_destroy(paths);

@@ -36,6 +36,9 @@ struct rmr_error *rmr_branches_init(struct rmr_branches *branches, const struct 
 		return builtin == RMR_BUILTIN_DICT ? find_owner(branches) : NULL;
 	}
 	branches->ids = rmr_heap_children(heap, id);
+	branches->items = builtin == RMR_BUILTIN_DICT
+		? rmr_names_items(heap, id)
+		: (struct rmr_items){.count = UINT64_MAX, .step = 1};
 	branches->backwards = (builtin == RMR_BUILTIN_LIST || builtin == RMR_BUILTIN_TUPLE) &&
 		branches->ids.count == rmr_heap_len(heap, id);
 	return rmr_names_create(heap, id, &branches->names);
@@ -126,6 +129,22 @@ static bool next_referrer(struct rmr_branches *branches, struct rmr_branch *ret)
 	return true;
 }
 
+/* True for a key that is a mere value, and for what an index file invents. */
+static bool is_left_out(const struct rmr_branches *branches, uint64_t index)
+{
+	const struct rmr_heap *heap = branches->heap;
+	const struct rmr_items *items = &branches->items;
+	uint32_t id = branches->ids.ids[index];
+
+	/* RMR_NO_OBJECT would be taken for a root. */
+	if (id >= rmr_heap_id_end(heap))
+		return true;
+	if (index >= items->first && (index - items->first) % items->step == 0 &&
+		(index - items->first) / items->step < items->count)
+		return false;
+	return id < heap->counts.objects && !rmr_heap_children(heap, id).count;
+}
+
 bool rmr_branches_next(struct rmr_branches *branches, struct rmr_branch *ret)
 {
 	if (branches->up)
@@ -136,8 +155,7 @@ bool rmr_branches_next(struct rmr_branches *branches, struct rmr_branch *ret)
 			return false;
 		index = branches->backwards ? count - 1 - branches->at : branches->at;
 		branches->at++;
-		/* An index file may say anything: RMR_NO_OBJECT would be taken for a root. */
-	} while (branches->ids.ids[index] >= rmr_heap_id_end(branches->heap));
+	} while (is_left_out(branches, index));
 	if (ret)
 		*ret = (struct rmr_branch){branches->ids.ids[index], RMR_NO_OBJECT,
 			rmr_names_text(branches->names, index)};
@@ -149,8 +167,6 @@ uint64_t rmr_branches_left(const struct rmr_branches *branches)
 	struct rmr_branches copy = *branches;
 	uint64_t left = 0;
 
-	if (!branches->up)
-		return branches->ids.count - branches->at;
 	while (rmr_branches_next(&copy, NULL))
 		left++;
 	return left;

@@ -11,6 +11,9 @@
 
 enum { DEPTH = 3, BREADTH = 10, LABEL_MAX = 60, NAME_MAX_SHOWN = 40 };
 
+/* Of modules and roots. */
+static const char GREEN[] = "\"0.33,0.5,0.9\"";
+
 /* Objects in the order in which they get into the picture. */
 struct picture {
 	const struct rmr_heap *heap;
@@ -19,7 +22,8 @@ struct picture {
 	uint32_t *queue;
 	size_t queued, room;
 	unsigned depth;
-	uint64_t boxes; /* roots and "N more": they have no id */
+	struct rmr_idset roots;  /* those in it */
+	uint64_t boxes; /* "N more" */
 	bool no_memory;
 };
 
@@ -79,14 +83,30 @@ static void put_colours(const struct picture *picture, uint32_t id, unsigned dep
 	unsigned deepest = picture->depth ? picture->depth : 1;
 	unsigned value = 100 - 60 * (depth < deepest ? depth : deepest) / deepest;
 
-	if (rmr_heap_builtin(picture->heap, id) == RMR_BUILTIN_MODULE)
-		fprintf(picture->out, ", fillcolor=\"0.33,0.5,0.9\"");
+	bool module = rmr_heap_builtin(picture->heap, id) == RMR_BUILTIN_MODULE;
+
+	if (module)
+		fprintf(picture->out, ", fillcolor=%s", GREEN);
 	else
 		fprintf(picture->out, ", fillcolor=\"0,0,0.%02u\"", value > 99 ? 99 : value);
 	if (!depth)
 		fputs(", fontcolor=red, color=red", picture->out);
-	else if (value < 50)
+	else if (value < 50 && !module)
 		fputs(", fontcolor=white", picture->out);
+}
+
+static bool is_container(const struct rmr_heap *heap, uint32_t id)
+{
+	switch (rmr_heap_builtin(heap, id)) {
+	case RMR_BUILTIN_LIST:
+	case RMR_BUILTIN_TUPLE:
+	case RMR_BUILTIN_DICT:
+	case RMR_BUILTIN_SET:
+	case RMR_BUILTIN_OTHER:
+		return rmr_heap_len(heap, id) != RMR_HEAP_UNKNOWN;
+	default:
+		return false;
+	}
 }
 
 static void put_object(struct picture *picture, uint32_t id, unsigned depth)
@@ -101,10 +121,16 @@ static void put_object(struct picture *picture, uint32_t id, unsigned depth)
 		fputs("\\n", picture->out);
 		put_short(picture->out, name, LABEL_MAX);
 	}
-	if (rmr_heap_is_absent(heap, id))
-		rmr_text_format(&size, "0x%llx", (unsigned long long)rmr_heap_address(heap, id));
-	else
+	if (!rmr_heap_is_absent(heap, id)) {
+		if (is_container(heap, id)) {
+			uint64_t items = rmr_heap_len(heap, id);
+			rmr_text_count(&size, items);
+			rmr_text_put(&size, items == 1 ? " item, " : " items, ");
+		}
 		rmr_text_bytes(&size, rmr_heap_size(heap, id));
+		rmr_text_put(&size, "\\n");
+	}
+	rmr_text_format(&size, "0x%llx", (unsigned long long)rmr_heap_address(heap, id));
 	if (size.data)
 		fprintf(picture->out, "\\n%s", size.data);
 	fputc('"', picture->out);
@@ -116,12 +142,24 @@ static void put_object(struct picture *picture, uint32_t id, unsigned depth)
 	free(name);
 }
 
-static void put_box(struct picture *picture, const char *text, const char *colour)
+static void put_box(struct picture *picture, const char *name, const char *text,
+	const char *colour)
 {
-	fprintf(picture->out, "  b%llu [shape=box, fillcolor=%s, label=\"",
-		(unsigned long long)picture->boxes, colour);
+	fprintf(picture->out, "  %s [shape=box, fillcolor=%s, label=\"", name, colour);
 	put_short(picture->out, text, LABEL_MAX);
 	fputs("\"];\n", picture->out);
+}
+
+/* One box for each root, however many objects of the picture it holds. */
+static void meet_root(struct picture *picture, uint32_t root)
+{
+	char name[16];
+
+	if (rmr_idset_get(&picture->roots, root))
+		return;
+	picture->no_memory |= !rmr_idset_set(&picture->roots, root, 1);
+	snprintf(name, sizeof(name), "r%u", root);
+	put_box(picture, name, picture->heap->roots[root].label, GREEN);
 }
 
 static void put_edge(struct picture *picture, const char *from_to, const char *name)
@@ -161,9 +199,8 @@ static void put_branch(struct picture *picture, uint32_t id, unsigned depth, boo
 	char edge[64];
 
 	if (branch->id == RMR_NO_OBJECT) {
-		put_box(picture, picture->heap->roots[branch->root].label, "\"0.33,0.5,0.9\"");
-		snprintf(edge, sizeof(edge), "b%llu -> o%u",
-			(unsigned long long)picture->boxes++, id);
+		meet_root(picture, branch->root);
+		snprintf(edge, sizeof(edge), "r%u -> o%u", branch->root, id);
 	} else {
 		meet(picture, branch->id, depth + 1);
 		snprintf(edge, sizeof(edge), "o%u -> o%u", up ? branch->id : id,
@@ -177,7 +214,7 @@ static struct rmr_error *expand(struct picture *picture, uint32_t id, unsigned d
 {
 	struct rmr_branches branches;
 	struct rmr_branch branch;
-	char text[64], edge[64];
+	char text[64], edge[64], name[32];
 	struct rmr_error *err = rmr_branches_init(&branches, picture->heap, id, up);
 
 	if (err)
@@ -189,14 +226,14 @@ static struct rmr_error *expand(struct picture *picture, uint32_t id, unsigned d
 	uint64_t left = rmr_branches_left(&branches);
 	rmr_branches_deinit(&branches);
 	if (left) {
-		snprintf(text, sizeof(text), "%llu more %s", (unsigned long long)left,
-			up ? "referrers" : "references");
-		put_box(picture, text, "\"0,0.4,1\"");
-		unsigned long long box = picture->boxes++;
+		snprintf(text, sizeof(text), "%llu more %s%s", (unsigned long long)left,
+			up ? "referrer" : "reference", left == 1 ? "" : "s");
+		snprintf(name, sizeof(name), "b%llu", (unsigned long long)picture->boxes++);
+		put_box(picture, name, text, "\"0,0.4,1\"");
 		if (up)
-			snprintf(edge, sizeof(edge), "b%llu -> o%u", box, id);
+			snprintf(edge, sizeof(edge), "%s -> o%u", name, id);
 		else
-			snprintf(edge, sizeof(edge), "o%u -> b%llu", id, box);
+			snprintf(edge, sizeof(edge), "o%u -> %s", id, name);
 		put_edge(picture, edge, NULL);
 	}
 	return NULL;
@@ -228,10 +265,10 @@ static struct rmr_error *draw_path(struct picture *picture, uint32_t id)
 	picture->depth = (unsigned)path->count;
 	for (size_t i = path->count; i--;)
 		meet(picture, path->steps[i].id, (unsigned)(path->count - 1 - i));
-	put_box(picture, path->start == RMR_PATH_ROOT ? picture->heap->roots[path->root].label
+	put_box(picture, "b0", path->start == RMR_PATH_ROOT
+			? picture->heap->roots[path->root].label
 			: path->start == RMR_PATH_HELD_BY_C ? "held by C code"
-							    : "nothing from outside",
-		"\"0.33,0.5,0.9\"");
+							    : "nothing from outside", GREEN);
 	snprintf(edge, sizeof(edge), "b0 -> o%u", path->steps[0].id);
 	put_edge(picture, edge, path->steps[0].name);
 	for (size_t i = 1; i < path->count; i++) {
@@ -261,6 +298,7 @@ struct rmr_error *rmr_graph_write(const struct rmr_heap *heap, uint32_t id,
 	fputs("}\n", out);
 	free(picture.queue);
 	rmr_idset_deinit(&picture.depths);
+	rmr_idset_deinit(&picture.roots);
 	if (!err && picture.no_memory)
 		err = &rmr_enomem;
 	if (!err && (fflush(out) || ferror(out)))

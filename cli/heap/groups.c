@@ -125,7 +125,7 @@ static bool key_by_line(struct group_work *work, uint32_t id, uint32_t *ret)
 	uint32_t trace = rmr_traces_of(work->heap, id);
 
 	if (trace == RMR_NO_OBJECT)
-		return put_text(work, "<not traced>", ret);
+		return put_text(work, RMR_GROUPS_NOT_TRACED, ret);
 	if (!work->trace_keys)
 		work->trace_keys = calloc(rmr_traces_count(work->heap), sizeof(uint32_t));
 	if (!work->trace_keys)

@@ -19,6 +19,9 @@ enum rmr_groups_by {
 	RMR_GROUPS_OWNER,    /**< the immediate dominator's type */
 	RMR_GROUPS_LINE,     /**< "file:line" that allocated it, as tracemalloc saw (traces.h) */
 };
+/** The label of what no line allocated: tracemalloc was off then. */
+#define RMR_GROUPS_NOT_TRACED "<not traced>"
+
 struct rmr_error *rmr_groups_parse(const char *word, enum rmr_groups_by *ret) RMR_MUST_CHECK;
 
 struct rmr_group {

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct item {
 	uint64_t key; /* more comes first */
@@ -187,6 +188,17 @@ static struct rmr_error *list_where(struct rmr_heap *heap, struct list *list,
 	return complete ? NULL : &rmr_enomem;
 }
 
+static struct rmr_error *no_such_type(const struct rmr_heap *heap, const char *word)
+{
+	struct rmr_error *err = rmr_error_create(RMR_E_QUERY, 0, "no object of type '%s'", word);
+
+	for (uint32_t i = 0; i < rmr_heap_type_count(heap); i++) {
+		if (!strcasecmp(heap->types[i].name, word) || !strcasecmp(heap->types[i].label, word))
+			return rmr_error_hint(err, "did you mean '%s'?", heap->types[i].label);
+	}
+	return rmr_error_hint(err, "`summary` lists the types");
+}
+
 struct rmr_error *rmr_objects_list(struct rmr_heap *heap, const struct rmr_dominators *dominators,
 	const struct rmr_objects_query *query, uint32_t **ids_ret, uint64_t *count_ret,
 	uint64_t *total_ret)
@@ -203,9 +215,7 @@ struct rmr_error *rmr_objects_list(struct rmr_heap *heap, const struct rmr_domin
 		return rmr_error_create(RMR_E_USAGE, 0,
 			"sorting by retained size needs the dominators");
 	if (query->type && rmr_heap_find_type(heap, query->type, 0) == RMR_NO_TYPE)
-		return rmr_error_hint(rmr_error_create(RMR_E_QUERY, 0, "no object of type %s",
-					      query->type),
-			"`summary` lists the types");
+		return no_such_type(heap, query->type);
 	uint64_t total = 0;
 	if (query->sort == RMR_SORT_NAME && !rank_names(&list))
 		err = &rmr_enomem;

@@ -305,7 +305,7 @@ static struct rmr_error *avoid_word(struct search *search, const char *word)
 		found = true;
 	}
 	return found ? NULL
-		     : rmr_error_create(RMR_E_QUERY, 0, "no object of type %s to avoid", word);
+		     : rmr_error_create(RMR_E_QUERY, 0, "no object of type '%s' to avoid", word);
 }
 
 static void search_deinit(struct search *search)

@@ -377,9 +377,11 @@ static struct rmr_error *input_error(const struct scan *scan, const char *name,
 			break;
 		p++;
 	}
-	return rmr_error_create(RMR_E_INPUT, 0, "%s: line %llu, column %llu: %s", name,
-		(unsigned long long)line,
+	struct rmr_error *err = rmr_error_create(RMR_E_INPUT, 0, "%s: line %llu, column %llu: %s",
+		name, (unsigned long long)line,
 		(unsigned long long)(chunk->error.at - chunk->error_line) + 1, chunk->error.message);
+	return line > 1 ? err
+			: rmr_error_hint(err, "is it a dump? `remora dump PID -o FILE` writes one");
 }
 
 static struct rmr_error *scan_result(const struct scan *scan)

@@ -127,7 +127,8 @@ struct rmr_error *rmr_sql_where(struct rmr_heap *heap, const char *type, const c
 		    type ? " AND matches = ?1" : "") < 0)
 		err = &rmr_enomem;
 	if (!err && sqlite3_prepare_v2(db, query, -1, &statement, &tail))
-		err = sql_error(db, "--where");
+		err = rmr_error_hint(sql_error(db, "--where"),
+			"`help objects` lists the columns; texts are in single quotes");
 	if (!err && (*tail || !statement))
 		err = rmr_error_create(RMR_E_QUERY, 0, "--where: one SQL expression is needed");
 	if (!err && type)

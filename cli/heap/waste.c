@@ -132,19 +132,23 @@ static void name_rows(struct waste_work *work)
 	for (size_t i = work->first; i < work->waste->rows; i++) {
 		struct rmr_waste_row *row = &work->waste->row[i];
 		struct rmr_text text = {0};
-		uint64_t len = rmr_heap_len(heap, row->example);
+		uint64_t size = rmr_heap_size(heap, row->example);
 		if (row->kind <= RMR_WASTE_DUPLICATE_TUPLE) {
 			rmr_literal_object(heap, row->example, SHOWN, &text);
 		} else {
 			rmr_text_put(&text, rmr_heap_type_label(heap, row->example));
-			if (row->kind == RMR_WASTE_OVERALLOCATED)
-				rmr_text_format(&text, " of length %llu in %llu bytes",
-					(unsigned long long)len,
-					(unsigned long long)rmr_heap_size(heap, row->example));
-			if (row->kind == RMR_WASTE_PINNED)
-				rmr_text_format(&text, " of %llu bytes, held only by %llu view%s",
-					(unsigned long long)rmr_heap_size(heap, row->example),
-					(unsigned long long)row->count, row->count == 1 ? "" : "s");
+			if (row->kind == RMR_WASTE_OVERALLOCATED) {
+				rmr_text_put(&text, " of length ");
+				rmr_text_count(&text, rmr_heap_len(heap, row->example));
+				rmr_text_put(&text, " in ");
+				rmr_text_bytes(&text, size);
+			} else if (row->kind == RMR_WASTE_PINNED) {
+				rmr_text_put(&text, " of ");
+				rmr_text_bytes(&text, size);
+				rmr_text_put(&text, ", held only by ");
+				rmr_text_count(&text, row->count);
+				rmr_text_put(&text, row->count == 1 ? " view" : " views");
+			}
 		}
 		row->what = rmr_text_take(&text);
 		work->ended |= !row->what;

@@ -17,6 +17,8 @@ enum {
 	MAX_ROWS = 100000, // addresses that $N can name
 };
 
+static const size_t LEFT_OUT = SIZE_MAX; // the width of a column that is not shown
+
 /** One value on its way; which member counts is told by what. */
 struct value {
 	enum { NONE, TEXT, UINT, INT, REAL, BOTH } what;
@@ -149,6 +151,32 @@ void rmr_view_note(struct rmr_view *view, const char *format, ...)
 	vfprintf(view->out, format, args);
 	va_end(args);
 	fputc('\n', view->out);
+}
+
+void rmr_view_prose(struct rmr_view *view, const char *head, unsigned room, const char *prose)
+{
+	struct rmr_line *line = &view->line;
+	size_t indent = strlen(head), used = indent;
+
+	if (view->style.format != RMR_FORMAT_TABLE)
+		return;
+	room = view->style.width ? view->style.width : room;
+	rmr_line_add(line, head, indent);
+	for (const char *at = prose; *at; at += strspn(at, " ")) {
+		size_t length = strcspn(at, " "), width = rmr_line_width(at, length);
+		if (room && used > indent && used + 1 + width > room) {
+			rmr_line_addf(line, "\n%*s", (int)indent, "");
+			used = indent;
+		} else if (used > indent) {
+			rmr_line_add(line, " ", 1);
+			used++;
+		}
+		rmr_line_add(line, at, length);
+		used += width;
+		at += length;
+	}
+	rmr_line_add(line, "\n", 1);
+	write_line(view);
 }
 
 /** Appends the value as text shows it; false if it is not there. */
@@ -410,18 +438,36 @@ static void add_title(struct rmr_line *text, const struct rmr_column *column)
 	rmr_line_add_safe(text, title, strlen(title));
 }
 
-/** Takes columns from the widest text columns until the row fits into the terminal. */
-static void fit_widths(struct rmr_view *view)
+/** Leaves out column @p i if no row has anything in it; returns how much narrower that is. */
+static size_t leave_out(struct rmr_view *view, size_t i)
+{
+	size_t count = shown_count(view), width = view->widths[i];
+
+	for (size_t k = i; k < view->waiting_count; k += count) {
+		if (view->waiting[k].length)
+			return 0;
+	}
+	view->widths[i] = LEFT_OUT;
+	return width + 2;
+}
+
+/**
+ * Makes the row fit into the terminal: leaves empty columns out, where @p whole, all rows, are
+ * there to tell, and then takes from the widest text columns.
+ */
+static void fit_widths(struct rmr_view *view, bool whole)
 {
 	size_t count = shown_count(view), total = 2 * (count - 1);
 
 	for (size_t i = 0; i < count; i++)
 		total += view->widths[i];
+	for (size_t i = count; whole && i-- > 1 && view->style.width && total > view->style.width;)
+		total -= leave_out(view, i);
 	while (view->style.width && total > view->style.width) {
 		size_t widest = count;
 		for (size_t i = 0; i < count; i++) {
 			if (shown_column(view, i)->kind == RMR_KIND_TEXT &&
-				view->widths[i] > MIN_TEXT &&
+				view->widths[i] > MIN_TEXT && view->widths[i] != LEFT_OUT &&
 				(widest == count || view->widths[i] > view->widths[widest]))
 				widest = i;
 		}
@@ -440,6 +486,8 @@ static void add_padded(struct rmr_view *view, size_t i, const char *bytes, size_
 	size_t room = view->widths[i], width = rmr_line_width(bytes, length);
 	bool last = i + 1 == shown_count(view);
 
+	if (room == LEFT_OUT)
+		return;
 	if (i)
 		rmr_line_add(line, "  ", 2);
 	if (!is_left(column->kind) && width < room)
@@ -478,8 +526,8 @@ static void write_titles(struct rmr_view *view)
 	end_padded_line(view);
 }
 
-/** Writes the rows that waited; the first time the widths come from them. */
-static void write_waiting(struct rmr_view *view)
+/** Writes the rows that waited; the first time the widths come from them. @p last: all are there. */
+static void write_waiting(struct rmr_view *view, bool last)
 {
 	size_t count = shown_count(view);
 
@@ -497,7 +545,7 @@ static void write_waiting(struct rmr_view *view)
 			if (width > view->widths[k % count])
 				view->widths[k % count] = width;
 		}
-		fit_widths(view);
+		fit_widths(view, last);
 		view->widths_known = true;
 		write_titles(view);
 	}
@@ -538,7 +586,7 @@ static void put_cell(struct rmr_view *view, const struct value *value)
 		keep_row(view);
 	size_t row = shown_count(view);
 	if (view->waiting_count + row > (size_t)WINDOW * row)
-		write_waiting(view);
+		write_waiting(view, false);
 }
 
 static void put_json_cell(struct rmr_view *view, const struct value *value)
@@ -599,7 +647,7 @@ void rmr_view_end_table(struct rmr_view *view, uint64_t more)
 			view->single ? "\n" : "");
 		write_line(view);
 	} else if (view->style.format == RMR_FORMAT_TABLE) {
-		write_waiting(view);
+		write_waiting(view, true);
 		if (more) {
 			rmr_line_add(&view->line, "... ", 4);
 			rmr_number_add_count(&view->line, more);

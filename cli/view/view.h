@@ -85,6 +85,13 @@ bool rmr_view_exact(const struct rmr_view *view);
 void rmr_view_note(struct rmr_view *view, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/**
+ * The same for sentences, which go on on further lines where they do not fit into the terminal, or
+ * where that is none, into @p room columns (0: as many as it takes). They start with @p head, of
+ * one byte a column; the further lines are indented by its width.
+ */
+void rmr_view_prose(struct rmr_view *view, const char *head, unsigned room, const char *prose);
+
 /** The next value put is a field of this name. */
 void rmr_view_field(struct rmr_view *view, const char *key, const char *title, enum rmr_kind kind);
 /** The same, in JSON only: what text tells with a note. */

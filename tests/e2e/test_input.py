@@ -143,6 +143,32 @@ class Dumps(support.LiveTest):
                                      "[^\n]*\nhint: [^\n]*\n$" % re.escape(cut))
             target.finish(self)
 
+    def test_mistakes(self):
+        """A message says what to do about it."""
+        program = self.written(b"import sys\n", "program.py")
+        for line, status, hint in (
+                (("objects", self.file, "--type", "node"), 1, "did you mean 'app.Node'"),
+                (("objects", self.file, "--type", ""), 1, "`summary` lists"),
+                (("objects", self.file, "--where", "lenn > 1"), 1, "`help objects` lists"),
+                (("why", self.file, "Node"), 2, "`objects --type TYPE`"),
+                (("leaks", self.file, "--for", "3"), 2, "help leaks"),
+                (("help", "nonsense"), 2, "`remora help` lists"),
+                (("summary", program), 2, "`remora dump PID -o FILE` writes one")):
+            with self.subTest(case=line[0]):
+                result = self.refused(support.remora(*line), status, "^remora: ")
+                self.assertIn(hint, result.err)
+
+    def test_nothing_to_tell(self):
+        node = self.node()
+        for line, said in ((("diff", self.file, self.file), "Nothing grew or shrank"),
+                           (("why", self.file, node, "--avoid", "dict", "--avoid", "list", "--avoid", node),
+                            "No path from a root goes round"),
+                           (("groups", self.file, "--by", "line"), "tracemalloc was off")):
+            with self.subTest(case=line[0]):
+                out = self.good(support.remora(*line)).out
+                self.assertIn(said, out)
+                self.assertNotIn("unreachable", out)
+
     def test_absent_address(self):
         for command in ("show", "why", "referrers", "children"):
             with self.subTest(case=command):

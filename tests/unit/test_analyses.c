@@ -136,11 +136,11 @@ START_TEST(trees_end)
 		unsigned breadth;
 		const char *rows;
 	} cases[] = {
-		{false, 1, 0, "0-1 1.__dict__2 2['x']3 3[0]1C 3[1]4 3[2]5D 2<key 'x'>901 1.__class__900 "},
+		{false, 1, 0, "0-1 1.__dict__2 2['x']3 3[0]1C 3[1]4 3[2]5D 1.__class__900 "},
 		{false, 5, 0, "0-5 1.a4 1.b5C "},
 		{true, 4, 0, "0-4 1[1]3 2['x']2 3.__dict__1D 1.a5 2[2]3S 2.b5C "},
 		{true, 1, 0, "0-1 1-R0 1[0]3 2['x']2 3.__dict__1C "},
-		{false, 3, 1, "0-3 1[0]1 2.__dict__2 3['x']3C 3-M1 2-M1 1-M2 "},
+		{false, 3, 1, "0-3 1[0]1 2.__dict__2 3['x']3C 2-M1 1-M2 "},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -200,6 +200,42 @@ START_TEST(pictures_escape_what_is_hostile)
 		ck_assert_ptr_nonnull(strstr(text, "digraph"));
 		free(text);
 	}
+	rmr_heap_close(heap);
+}
+END_TEST
+
+START_TEST(pictures_tell_what_a_person_needs)
+{
+	struct rmr_heap *heap = fixture_open(
+		"{\"address\": 16, \"type\": \"dict\", \"size\": 64, \"len\": 2, \"refs\": [32, 48], \"keys\": [64, 80]}\n"
+		"{\"address\": 32, \"type\": \"list\", \"size\": 56, \"len\": 1, \"refs\": [16]}\n"
+		"{\"address\": 48, \"type\": \"int\", \"size\": 28, \"value\": 7, \"refs\": []}\n"
+		"{\"address\": 64, \"type\": \"str\", \"size\": 50, \"len\": 1, \"value\": \"a\", \"refs\": []}\n"
+		"{\"address\": 80, \"type\": \"tuple\", \"size\": 48, \"len\": 1, \"refs\": [48]}\n"
+		"{\"root\": \"frame\", \"label\": \"<frame f>\", \"refs\": [16, 32]}\n");
+	struct rmr_graph_options down = {0}, up = {.up = true};
+	char *text;
+	size_t size;
+
+	FILE *out = open_memstream(&text, &size);
+	assert_ok(rmr_graph_write(heap, fixture_id(heap, 16), &down, out));
+	fclose(out);
+	ck_assert_ptr_nonnull(strstr(text, "\"dict\\n2 items, 64 B\\n0x10\""));
+	ck_assert_ptr_nonnull(strstr(text, "\"list\\n1 item, 56 B\\n0x20\""));
+	ck_assert_ptr_nonnull(strstr(text, "\"int\\n7\\n28 B\\n0x30\""));
+	/* The name tells a key that is a mere value. */
+	ck_assert_ptr_nonnull(strstr(text, "\"['a']\""));
+	ck_assert_ptr_null(strstr(text, "0x40"));
+	ck_assert_ptr_nonnull(strstr(text, "0x50"));
+	free(text);
+	out = open_memstream(&text, &size);
+	assert_ok(rmr_graph_write(heap, fixture_id(heap, 16), &up, out));
+	fclose(out);
+	/* A root is one box, whatever it holds. */
+	const char *box = strstr(text, "\"<frame f>\"");
+	ck_assert_ptr_nonnull(box);
+	ck_assert_ptr_null(strstr(box + 1, "\"<frame f>\""));
+	free(text);
 	rmr_heap_close(heap);
 }
 END_TEST
@@ -632,6 +668,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tests, groups_are_parted, 0, sizeof(group_cases) / sizeof(*group_cases));
 	tcase_add_test(tests, trees_end);
 	tcase_add_test(tests, pictures_escape_what_is_hostile);
+	tcase_add_test(tests, pictures_tell_what_a_person_needs);
 	tcase_add_test(tests, growth_is_found);
 	tcase_add_test(tests, steady_growth_comes_first);
 	tcase_add_loop_test(tests, identity_looks_at_the_parts, 0,

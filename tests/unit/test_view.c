@@ -256,6 +256,70 @@ START_TEST(a_full_disk_is_an_error)
 }
 END_TEST
 
+START_TEST(empty_columns_make_room)
+{
+	static const struct {
+		unsigned width;
+		const char *shown;
+	} cases[] = {
+		{0, "address  type      size  %  len\n0x10     app.Node  16 B\n"},
+		{31, "address  type      size  %  len\n0x10     app.Node  16 B\n"},
+		{30, "address  type      size  %\n0x10     app.Node  16 B\n"},
+		{23, "address  type      size\n0x10     app.Node  16 B\n"},
+		{21, "address  type    size\n0x10     app…de  16 B\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct rmr_style style = {.width = cases[i].width};
+		struct rmr_view *view;
+		char *bytes;
+		size_t size;
+		FILE *file = open_memstream(&bytes, &size);
+		ck_assert_ptr_null(rmr_view_open(file, &style, true, &view));
+		rmr_view_table(view, NULL, columns, sizeof(columns) / sizeof(*columns));
+		rmr_view_put_uint(view, 16);
+		rmr_view_put_text(view, "app.Node");
+		rmr_view_put_uint(view, 16);
+		rmr_view_put_none(view);
+		rmr_view_put_none(view);
+		rmr_view_end_table(view, 0);
+		ck_assert_ptr_null(rmr_view_close(view));
+		fclose(file);
+		ck_assert_str_eq(bytes, cases[i].shown);
+		free(bytes);
+	}
+}
+END_TEST
+
+START_TEST(sentences_go_on_on_further_lines)
+{
+	static const struct {
+		unsigned width, room;
+		const char *shown;
+	} cases[] = {
+		{0, 0, "1. one two three f\u00fcnf alongwordthatfitsnowhere end\n"},
+		{0, 12, "1. one two\n   three\n   f\u00fcnf\n   alongwordthatfitsnowhere\n   end\n"},
+		{20, 12, "1. one two three\n   f\u00fcnf\n   alongwordthatfitsnowhere\n   end\n"},
+		{18, 0, "1. one two three\n   f\u00fcnf\n   alongwordthatfitsnowhere\n   end\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct rmr_style style = {.width = cases[i].width};
+		struct rmr_view *view;
+		char *bytes;
+		size_t size;
+		FILE *file = open_memstream(&bytes, &size);
+		ck_assert_ptr_null(rmr_view_open(file, &style, true, &view));
+		rmr_view_prose(view, "1. ", cases[i].room,
+			"one two three f\u00fcnf alongwordthatfitsnowhere end");
+		ck_assert_ptr_null(rmr_view_close(view));
+		fclose(file);
+		ck_assert_str_eq(bytes, cases[i].shown);
+		free(bytes);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("view");
@@ -266,6 +330,8 @@ int main(void)
 	tcase_add_test(tcase, signed_numbers);
 	tcase_add_loop_test(tcase, three_formats, 0, sizeof(prints) / sizeof(*prints));
 	tcase_add_test(tcase, text_is_cut_to_the_terminal);
+	tcase_add_test(tcase, empty_columns_make_room);
+	tcase_add_test(tcase, sentences_go_on_on_further_lines);
 	tcase_add_test(tcase, rows_are_numbered_for_the_shell);
 	tcase_add_test(tcase, more_rows_than_a_window);
 	tcase_add_test(tcase, a_full_disk_is_an_error);
