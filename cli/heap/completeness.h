@@ -6,7 +6,19 @@
 #ifndef RMR_CLI_HEAP_COMPLETENESS_H
 #define RMR_CLI_HEAP_COMPLETENESS_H
 
-#include "cli/heap/heap.h"
+#include "attach/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct rmr_heap;
+
+/**
+ * A reference count to which nobody counted: the object is immortal, flagged so or not (CPython 3.11
+ * gives static objects 999999999 and no mark: Include/internal/pycore_object.h,
+ * _PyObject_IMMORTAL_REFCNT).
+ */
+enum { RMR_IMMORTAL_COUNT = 1 << 29 };
 
 /**
  * Figures of mortal objects, all of them or those of a type. An immortal object's count means

@@ -6,6 +6,7 @@
 #ifndef RMR_CLI_HEAP_DUMP_INTERNAL_H
 #define RMR_CLI_HEAP_DUMP_INTERNAL_H
 
+#include "cli/heap/dump_tally.h"
 #include "cli/heap/dump_text.h"
 #include "cli/heap/dump_writer.h"
 #include "payloads/heap_dump/records.h"
@@ -76,10 +77,11 @@ char *rmr_dump_put_text(char *p, const struct rmr_dump_text *text);
 /** The name of a reference as a JSON string or null. */
 char *rmr_dump_put_name(char *p, const struct rmr_dump_text *text);
 /** @p count addresses, 8 bytes each, with commas between them. */
-char *rmr_dump_put_refs(char *p, const unsigned char *from, size_t count);
+char *rmr_dump_put_refs(char *p, struct rmr_dump_heads *heads, const unsigned char *from,
+	size_t count);
 
 /** Writes the line of the ROOT record whose bytes behind its first word are at @p c. */
-struct rmr_error *rmr_dump_root(struct rmr_dump_sink *sink, struct rmr_dump_cursor *c,
-	const struct rmr_rec *head) RMR_MUST_CHECK;
+struct rmr_error *rmr_dump_root(struct rmr_dump_sink *sink, struct rmr_dump_tally *tally,
+	struct rmr_dump_cursor *c, const struct rmr_rec *head) RMR_MUST_CHECK;
 
 #endif

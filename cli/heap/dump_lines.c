@@ -117,6 +117,13 @@ struct rmr_error *rmr_dump_write_trailer(struct rmr_dump_sink *sink, enum rmr_du
 		p = put_key_number(p, "traces", totals->traces);
 		p = put_key_number(p, "traced", totals->traced);
 	}
+	if (totals->is_tallied) {
+		p = put_key_number(p, "counted", totals->completeness.counted);
+		p = put_key_number(p, "found", totals->completeness.found);
+		p = put_key_number(p, "held_by_c", totals->completeness.held_by_c);
+		p = put_key_number(p, "exceeded", totals->completeness.exceeded);
+		p = put_key_number(p, "excess", totals->completeness.excess);
+	}
 	p = put_key_number(p, "stop_us", trailer->stop_us);
 	p = put_key_number(p, "gil_us", trailer->gil_us);
 	p = put_key_number(p, "walk_ms", totals->walk_ns / 1000000);

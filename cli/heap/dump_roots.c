@@ -72,11 +72,12 @@ static char *put_root_facts(char *p, const struct root *root, unsigned kind)
 	return p;
 }
 
-struct rmr_error *rmr_dump_root(struct rmr_dump_sink *sink, struct rmr_dump_cursor *c,
-	const struct rmr_rec *head)
+struct rmr_error *rmr_dump_root(struct rmr_dump_sink *sink, struct rmr_dump_tally *tally,
+	struct rmr_dump_cursor *c, const struct rmr_rec *head)
 {
 	static const char *const kinds[RMR_ROOTS] = {"interpreter", "thread", "frame", "static",
 		"interned"};
+	struct rmr_dump_heads heads = {0};
 	struct root root;
 	char *line;
 
@@ -92,6 +93,8 @@ struct rmr_error *rmr_dump_root(struct rmr_dump_sink *sink, struct rmr_dump_curs
 		root.rec.count > (size_t)(c->end - c->at) / 8)
 		return rmr_dump_bad("a root");
 	c->at += (size_t)root.rec.count * 8;
+	if (head->part != RMR_ROOT_INTERNED) // those are not counted
+		rmr_dump_tally_references(tally, refs, root.rec.count);
 	struct rmr_error *err = rmr_dump_sink_reserve(sink, RMR_DUMP_LINE_ROOM, &line);
 	if (err)
 		return err;
@@ -110,7 +113,7 @@ struct rmr_error *rmr_dump_root(struct rmr_dump_sink *sink, struct rmr_dump_curs
 		p = rmr_dump_put_name(p, &name);
 	}
 	p = PUT(p, "],\"refs\":[");
-	p = rmr_dump_put_refs(p, refs, root.rec.count);
+	p = rmr_dump_put_refs(p, &heads, refs, root.rec.count);
 	p = PUT(p, "]}\n");
 	rmr_dump_sink_commit(sink, (size_t)(p - line));
 	return NULL;

@@ -28,6 +28,8 @@ struct writer {
 	const struct rmr_dump_options *options;
 	struct rmr_dump_sink *sink;
 	struct rmr_dump_totals *totals;
+	struct rmr_dump_tally *tally; // NULL for meliae's lines
+	struct rmr_dump_heads heads;
 	struct type_text *types;
 	uint32_t type_room;
 	uint64_t objects;
@@ -81,12 +83,13 @@ char *rmr_dump_put_name(char *p, const struct rmr_dump_text *text)
 	return p;
 }
 
-char *rmr_dump_put_refs(char *p, const unsigned char *from, size_t count)
+char *rmr_dump_put_refs(char *p, struct rmr_dump_heads *heads, const unsigned char *from,
+	size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		uint64_t address;
 		memcpy(&address, from + i * 8, 8);
-		p = rmr_dump_text_u64(p, address);
+		p = rmr_dump_text_address(p, address, heads);
 		*p++ = ',';
 	}
 	return count ? p - 1 : p;
@@ -380,12 +383,13 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 	return !c->failed;
 }
 
-static char *put_object_head(char *p, const struct object *o, const struct type_text *type)
+static char *put_object_head(char *p, struct rmr_dump_heads *heads, const struct object *o,
+	const struct type_text *type)
 {
 	unsigned flags = o->rec.head.flags;
 
 	p = PUT(p, "{\"address\":");
-	p = rmr_dump_text_u64(p, o->rec.address);
+	p = rmr_dump_text_address(p, o->rec.address, heads);
 	p = copy_type(p, type->text, type->size_at);
 	p = rmr_dump_text_u64(p, o->size);
 	p = PUT(p, ",\"rc\":");
@@ -431,7 +435,7 @@ static char *put_lists(struct writer *w, char *p, const struct object *o, struct
 		if (part > RMR_PART_REFS)
 			*p++ = ']';
 		p = stpcpy(p, list_starts[part]);
-		p = rmr_dump_put_refs(p, c->at, counts[part]);
+		p = rmr_dump_put_refs(p, &w->heads, c->at, counts[part]);
 		c->at += counts[part] * 8;
 		w->part = part;
 	}
@@ -504,6 +508,8 @@ static struct rmr_error *read_object(struct writer *w, struct rmr_dump_cursor *c
 	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, RMR_DUMP_LINE_ROOM, &line);
 	if (err)
 		return err;
+	rmr_dump_tally_object(w->tally, o.rec.address, o.rc, o.rec.head.flags & RMR_OBJECT_IMMORTAL);
+	rmr_dump_tally_references(w->tally, c->at, rest);
 	const struct type_text *type = &w->types[o.rec.type];
 	bool more = o.rec.head.flags & RMR_OBJECT_MORE;
 	bool value_goes_on = more && (o.rec.head.flags & RMR_OBJECT_VALUE) && o.value.head.more &&
@@ -514,7 +520,7 @@ static struct rmr_error *read_object(struct writer *w, struct rmr_dump_cursor *c
 	if (w->meliae) {
 		p = put_meliae(line, &o, type, c, rest, &w->first_ref);
 	} else {
-		p = put_object_head(line, &o, type);
+		p = put_object_head(line, &w->heads, &o, type);
 		if (!value_goes_on) {
 			p = put_tail(p, &o.tail);
 			p = put_lists(w, p, &o, c, rest - o.hidden - o.keys);
@@ -583,6 +589,7 @@ static struct rmr_error *read_part(struct writer *w, struct rmr_dump_cursor *c, 
 		w->first_ref = true;
 	}
 	w->part = head->part;
+	rmr_dump_tally_references(w->tally, c->at, (size_t)(c->end - c->at) / 8);
 	p = put_addresses(p, c->at, (size_t)(c->end - c->at) / 8, &w->first_ref,
 		w->meliae ? ", " : ",");
 	if (!more)
@@ -644,7 +651,7 @@ static struct rmr_error *read_record(struct writer *w, const unsigned char *byte
 	case RMR_REC_ROOT:
 		if (head->size < sizeof(struct rmr_rec_root_head))
 			return rmr_dump_bad("a short root");
-		return w->meliae ? NULL : rmr_dump_root(w->sink, &c, head);
+		return w->meliae ? NULL : rmr_dump_root(w->sink, w->tally, &c, head);
 	case RMR_REC_TRACE:
 		return read_trace(w, &c);
 	case RMR_REC_COUNT:
@@ -777,7 +784,10 @@ struct rmr_error *rmr_dump_write(struct rmr_ring *ring, const struct rmr_dump_op
 		.meliae = options->format == RMR_DUMP_MELIAE,
 	};
 
+	w.tally = w.meliae ? NULL : rmr_dump_tally_create();
 	struct rmr_error *err = read_ring(&w, ring);
+	totals.is_tallied = !err && rmr_dump_tally_finish(w.tally, &totals.completeness);
+	rmr_dump_tally_destroy(w.tally);
 	for (uint32_t i = 0; i < w.type_room; i++)
 		free(w.types[i].text);
 	free(w.types);

@@ -15,6 +15,7 @@
 #define RMR_CLI_HEAP_DUMP_WRITER_H
 
 #include "attach/error.h"
+#include "cli/heap/completeness.h"
 #include "cli/heap/dump_sink.h"
 
 #include <stdint.h>
@@ -59,6 +60,8 @@ struct rmr_dump_totals {
 	uint64_t traces, traced; /**< traces of tracemalloc, and objects that have one */
 	uint64_t tracemalloc;   /**< enum rmr_tracemalloc */
 	char partial[512];      /**< why the dump is partial; empty = it is complete */
+	bool is_tallied;        /**< completeness is told (not of meliae's lines, nor without memory) */
+	struct rmr_completeness completeness;
 };
 
 /** The facts of the trailer line that the totals do not hold. */

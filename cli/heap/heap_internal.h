@@ -7,6 +7,7 @@
 #ifndef RMR_CLI_HEAP_HEAP_INTERNAL_H
 #define RMR_CLI_HEAP_HEAP_INTERNAL_H
 
+#include "cli/heap/completeness.h"
 #include "cli/heap/heap.h"
 #include "cli/heap/source.h"
 
@@ -167,14 +168,10 @@ static inline uint32_t rmr_sorted_find(const uint64_t *addresses, size_t count, 
 	return low < count && addresses[low] == address ? (uint32_t)low : RMR_NO_OBJECT;
 }
 
-/**
- * True for objects whose reference count does not count: flagged so, or so large that nobody
- * counted to it (CPython 3.11 gives static objects 999999999 without further mark:
- * Include/internal/pycore_object.h, _PyObject_IMMORTAL_REFCNT).
- */
+/** True for objects whose reference count does not count: flagged so, or too large. */
 static inline bool rmr_heap_is_immortal(const struct rmr_heap *heap, uint32_t id)
 {
-	return heap->flags[id] & RMR_FLAG_IMMORTAL || heap->rc[id] >= 1u << 29;
+	return heap->flags[id] & RMR_FLAG_IMMORTAL || heap->rc[id] >= RMR_IMMORTAL_COUNT;
 }
 
 /** Which built-in type @p id is an exact instance of. */

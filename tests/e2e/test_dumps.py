@@ -77,6 +77,18 @@ class Values(support.LiveTest):
                 self.assertEqual(out.split()[-1], "1")
                 target.finish(self)
 
+    def test_completeness(self):
+        """The trailer says of the dump what `summary --unexplained` reckons from it."""
+        with self.start("known_heap") as target:
+            dump, path = self.dump(target)
+            target.finish(self)
+        result = self.good(support.remora("summary", "--unexplained", "--format", "json", path))
+        told = json.loads(result.out)
+        for key, name in (("counted", "references_counted"), ("found", "references_found"),
+                          ("held_by_c", "held_by_c"), ("exceeded", "exceeded"), ("excess", "excess")):
+            self.assertEqual(dump.trailer[key], told[name], key)
+        self.assertGreater(dump.trailer["found"], 0.99 * dump.trailer["counted"])
+
     def test_nothing_of_remora(self):
         with self.start("known_heap") as target:
             self.good(support.remora("run", target, "-c", "x = ['from the payload']; print(x)"))

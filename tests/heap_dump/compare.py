@@ -247,30 +247,37 @@ def check_roots(roots, dump, result):
 
 
 def explained(dump, roots):
-    """Completeness: the sum of min(references found, rc) / the sum of rc, and what is missing."""
+    """What the trailer should say of completeness, and of which types references are missing."""
     found = {}
-    for d in list(dump.values()) + roots:
+    for d in list(dump.values()) + [root for root in roots if root["root"] != "interned"]:
         for key in ("refs", "hidden", "keys"):
             for child in d.get(key, ()):
                 found[child] = found.get(child, 0) + 1
-    total = have = 0
+    told = dict.fromkeys(("counted", "found", "held_by_c", "exceeded", "excess"), 0)
     missing, over = {}, {}
     for address, d in dump.items():
-        if "immortal" in d.get("flags", ()) or d["rc"] > 100000000:
+        if "immortal" in d.get("flags", ()) or d["rc"] >= 1 << 29:
             continue
         n = found.get(address, 0)
-        total += d["rc"]
-        have += min(n, d["rc"])
+        told["counted"] += d["rc"]
+        told["found"] += min(n, d["rc"])
+        told["held_by_c"] += n < d["rc"]
+        told["exceeded"] += n > d["rc"]
+        told["excess"] += max(n - d["rc"], 0)
         if n > d["rc"]:
             over[d["type"]] = over.get(d["type"], 0) + 1
         if n < d["rc"]:
             missing[d["type"]] = missing.get(d["type"], 0) + d["rc"] - n
     worst = sorted(missing.items(), key=lambda item: -item[1])[:12]
-    return have / total, over, worst
+    return told, over, worst
 
 
-def check_completeness(share, over, result):
-    """Nearly all counted references are there, and none twice."""
+def check_completeness(told, end, over, result):
+    """The trailer says it, nearly all counted references are there, and none twice."""
+    trailer = {key: end.get(key) for key in told}
+    if trailer != told:
+        result.differs("trailer", end, told, trailer)
+    share = told["found"] / told["counted"]
     if share < 0.99:
         result.differs("incomplete", share, "99 %", share)
     # What the interpreter counts otherwise: static types, strings held by the weak table of interned ones.
@@ -308,8 +315,8 @@ def main():
     check_refs(dump, result)
     check_names(objects, dump, shapes, skip, result)
     check_roots(roots, dump, result)
-    share, over, worst = explained(dump, roots)
-    check_completeness(share, over, result)
+    told, over, worst = explained(dump, roots)
+    check_completeness(told, end, over, result)
     bad = 0
     for key, n in sorted(result.count.items(), key=lambda item: -item[1]):
         print("%6d %-10s %-40s %s" % ((n,) + key + (result.sample[key],)))
@@ -317,7 +324,7 @@ def main():
         bad += n if key[0] != "rc" or n > 10 else 0
     print("%s: %d objects compared of %d, %d in the dump, pause %d us, %s explained %.4f, over %s" % (
         sys.version.split()[0], len(objects) - len(skip), len(objects), len(dump),
-        w.lib.rmr_test_pause(), "%.3f s" % (end["walk_ms"] / 1e3), share, sorted(over.items(), key=lambda item: -item[1])[:6]))
+        w.lib.rmr_test_pause(), "%.3f s" % (end["walk_ms"] / 1e3), told["found"] / told["counted"], sorted(over.items(), key=lambda item: -item[1])[:6]))
     print("   unexplained: %s" % worst)
     return 1 if bad else 0
 

@@ -19,6 +19,7 @@ static uint64_t next_random(void)
 
 START_TEST(test_integers)
 {
+	struct rmr_dump_heads heads = {0};
 	static const uint64_t edges[] = {0, 1, 9, 10, 99, 100, 99999999, 100000000, 100000001,
 		9999999999999999u, 10000000000000000u, 10000000000000001u, UINT64_MAX};
 	char got[64], expected[64];
@@ -29,6 +30,10 @@ START_TEST(test_integers)
 		*rmr_dump_text_u64(got, n) = 0;
 		snprintf(expected, sizeof(expected), "%llu", (unsigned long long)n);
 		ck_assert_str_eq(got, expected);
+		for (int again = 0; again < 2; again++) {
+			*rmr_dump_text_address(got, n, &heads) = 0;
+			ck_assert_str_eq(got, expected);
+		}
 		*rmr_dump_text_i64(got, (int64_t)n) = 0;
 		snprintf(expected, sizeof(expected), "%lld", (long long)n);
 		ck_assert_str_eq(got, expected);

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/heap/dump_tally.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	GRANULE_SHIFT = 4, // no object is smaller
+	CHUNK_SHIFT = 24,  // address space of one chunk
+	CHUNK_SIZE = 1 << (CHUNK_SHIFT - GRANULE_SHIFT),
+	ADDRESS_BITS = 47,
+	CHUNKS = 1 << (ADDRESS_BITS - CHUNK_SHIFT),
+	MOST_CHUNKS = 1 << 10, // 1 GB of bytes, for 16 GB of objects
+	// A byte: bit 0 says that the object is known and mortal, the others are what its count has
+	// more than was found, -64 to 63. What goes beyond LIMIT is carried over to a table.
+	KNOWN = 1,
+	ONE = 2,
+	LIMIT = 48,
+};
+
+struct carried {
+	uint64_t granule; // 0 = free
+	int64_t missing;
+};
+
+struct rmr_dump_tally {
+	int8_t **chunks; // by number, nearly all of them NULL
+	uint32_t numbers[MOST_CHUNKS]; // of those that are not
+	uint32_t chunk_count;
+	bool failed;
+	struct rmr_completeness sums;
+	struct carried *carried;
+	size_t carried_count, carried_room; // a power of two
+};
+
+struct rmr_dump_tally *rmr_dump_tally_create(void)
+{
+	struct rmr_dump_tally *tally = calloc(1, sizeof(*tally));
+
+	if (!tally)
+		return NULL;
+	tally->carried_room = 1024;
+	tally->chunks = calloc(CHUNKS, sizeof(*tally->chunks));
+	tally->carried = calloc(tally->carried_room, sizeof(*tally->carried));
+	tally->failed = !tally->chunks || !tally->carried;
+	return tally;
+}
+
+void rmr_dump_tally_destroy(struct rmr_dump_tally *tally)
+{
+	if (!tally)
+		return;
+	for (uint32_t i = 0; i < tally->chunk_count; i++)
+		free(tally->chunks[tally->numbers[i]]);
+	free(tally->chunks);
+	free(tally->carried);
+	free(tally);
+}
+
+static int8_t *make_chunk(struct rmr_dump_tally *tally, uint64_t number)
+{
+	int8_t *chunk = tally->chunk_count < MOST_CHUNKS ? calloc(1, CHUNK_SIZE) : NULL;
+
+	if (!chunk) {
+		tally->failed = true;
+		return NULL;
+	}
+	tally->numbers[tally->chunk_count++] = (uint32_t)number;
+	return tally->chunks[number] = chunk;
+}
+
+// The byte of the granule, or NULL.
+static inline int8_t *byte_of(struct rmr_dump_tally *tally, uint64_t granule)
+{
+	uint64_t number = granule >> (CHUNK_SHIFT - GRANULE_SHIFT);
+
+	if (number >= CHUNKS || !granule)
+		return NULL;
+	int8_t *chunk = tally->chunks[number];
+	if (__builtin_expect(!chunk, 0) && !(chunk = make_chunk(tally, number)))
+		return NULL;
+	return chunk + (granule & (CHUNK_SIZE - 1));
+}
+
+static struct carried *find_carried(struct rmr_dump_tally *tally, uint64_t granule)
+{
+	size_t mask = tally->carried_room - 1;
+	size_t i = (size_t)(granule * UINT64_C(0x9e3779b97f4a7c15) >> 32) & mask;
+
+	while (tally->carried[i].granule && tally->carried[i].granule != granule)
+		i = (i + 1) & mask;
+	return &tally->carried[i];
+}
+
+static bool grow_carried(struct rmr_dump_tally *tally)
+{
+	struct carried *old = tally->carried;
+	size_t room = tally->carried_room;
+	struct carried *larger = calloc(room * 2, sizeof(*larger));
+
+	if (!larger)
+		return false;
+	tally->carried = larger;
+	tally->carried_room = room * 2;
+	for (size_t i = 0; i < room; i++) {
+		if (old[i].granule)
+			*find_carried(tally, old[i].granule) = old[i];
+	}
+	free(old);
+	return true;
+}
+
+static void carry(struct rmr_dump_tally *tally, uint64_t granule, int64_t missing)
+{
+	if (tally->carried_count * 2 >= tally->carried_room && !grow_carried(tally)) {
+		tally->failed = true;
+		return;
+	}
+	struct carried *carried = find_carried(tally, granule);
+	tally->carried_count += !carried->granule;
+	carried->granule = granule;
+	carried->missing += missing;
+}
+
+static void carry_found(struct rmr_dump_tally *tally, uint64_t granule, int8_t *byte)
+{
+	*byte = (int8_t)(*byte + LIMIT * ONE);
+	carry(tally, granule, -LIMIT);
+}
+
+void rmr_dump_tally_object(struct rmr_dump_tally *tally, uint64_t address, uint64_t rc,
+	bool is_immortal)
+{
+	uint64_t granule = address >> GRANULE_SHIFT;
+
+	if (!tally || tally->failed || is_immortal || rc >= RMR_IMMORTAL_COUNT)
+		return;
+	int8_t *byte = byte_of(tally, granule);
+	if (!byte || *byte & KNOWN)
+		return;
+	tally->sums.counted += rc;
+	if (__builtin_expect(rc >= LIMIT, 0)) {
+		carry(tally, granule, (int64_t)rc);
+		rc = 0;
+	}
+	*byte = (int8_t)((*byte + (int)rc * ONE) | KNOWN); // it was not above 0
+}
+
+void rmr_dump_tally_references(struct rmr_dump_tally *tally, const unsigned char *from, size_t count)
+{
+	if (!tally || tally->failed)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t address;
+		memcpy(&address, from + i * 8, 8);
+		int8_t *byte = byte_of(tally, address >> GRANULE_SHIFT);
+		if (!byte)
+			continue;
+		*byte = (int8_t)(*byte - ONE);
+		if (__builtin_expect(*byte < -LIMIT * ONE, 0))
+			carry_found(tally, address >> GRANULE_SHIFT, byte);
+	}
+}
+
+static void add(struct rmr_completeness *sums, int64_t missing, uint64_t times)
+{
+	if (missing > 0) {
+		sums->held_by_c += times;
+		sums->found -= (uint64_t)missing * times;
+	} else if (missing < 0) {
+		sums->exceeded += times;
+		sums->excess += (uint64_t)-missing * times;
+	}
+}
+
+static void add_carried(struct rmr_dump_tally *tally)
+{
+	for (size_t i = 0; i < tally->carried_room; i++) {
+		const struct carried *carried = &tally->carried[i];
+		int8_t *byte = carried->granule ? byte_of(tally, carried->granule) : NULL;
+		if (!byte || !(*byte & KNOWN))
+			continue;
+		add(&tally->sums, carried->missing + (*byte >> 1), 1);
+		*byte = 0;
+	}
+}
+
+static void add_chunk(const int8_t *chunk, uint64_t *histogram)
+{
+	for (size_t i = 0; i < CHUNK_SIZE; i += 8) {
+		uint64_t word;
+		memcpy(&word, chunk + i, 8);
+		// Nearly every object is explained to the last reference.
+		if (!(word & ~(UINT64_C(0x0101010101010101) * KNOWN)))
+			continue;
+		for (; word; word >>= 8)
+			histogram[word & 255]++;
+	}
+}
+
+bool rmr_dump_tally_finish(struct rmr_dump_tally *tally, struct rmr_completeness *ret)
+{
+	uint64_t histogram[256] = {0};
+
+	if (!tally)
+		return false;
+	if (tally->failed)
+		return false;
+	tally->sums.found = tally->sums.counted;
+	add_carried(tally);
+	for (uint32_t i = 0; i < tally->chunk_count; i++)
+		add_chunk(tally->chunks[tally->numbers[i]], histogram);
+	for (int i = KNOWN; i < 256; i += 2)
+		add(&tally->sums, (int8_t)i >> 1, histogram[i]);
+	*ret = tally->sums;
+	return true;
+}
