@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { AHEAD = 8 }; /* references whose numbers are fetched before they are asked for */
+
 /* A node whose references are being followed. */
 struct frame {
 	const uint32_t *next, *end;
@@ -40,6 +42,8 @@ static bool push(struct walk *walk, uint32_t node, uint32_t parent)
 	reach->parent[reach->count] = parent;
 	if (!ids.count)
 		return true;
+	for (uint64_t i = 1; i < ids.count && i < AHEAD; i++)
+		__builtin_prefetch(&reach->number[ids.ids[i]]);
 	if (walk->depth == walk->room) {
 		size_t room = walk->room ? walk->room * 2 : 1024;
 		struct frame *frames = realloc(walk->frames, room * sizeof(*frames));

@@ -44,12 +44,24 @@ static void set_arrays(struct rmr_dominators *dominators)
 	dominators->reach = (uint8_t *)(dominators->end + nodes);
 }
 
-/* The algorithm's arrays, by number in the depth-first order; number 0 stands for "none". */
+/*
+ * The algorithm's arrays, by number in the depth-first order; number 0 stands for "none". It goes
+ * from the last number to the first, and what it has passed is linked: in the forest, whose edges
+ * take the place of the depth-first tree's. Clearing memory takes longer than the algorithm, so
+ * that arrays share their places where one ends when the other begins.
+ */
 struct flow {
 	const struct rmr_heap *heap;
-	const struct rmr_depth_first *reach;
+	struct rmr_depth_first *reach;
 	uint32_t count;
-	uint32_t *semi, *label, *ancestor, *dominator, *bucket, *bucket_next;
+	uint32_t linked;    /* this number and all above it are */
+	void *block;        /* semi, label, dominator */
+	uint32_t *ancestor; /* the tree's parents, until one is linked */
+	uint32_t *semi;     /* of those linked; that of the others is not known yet */
+	uint32_t *label;    /* of those linked */
+	uint32_t *bucket;   /* the same array, of the others: the first whose semi it is */
+	uint32_t *dominator;
+	uint32_t *bucket_next; /* the same array, until the dominator is known */
 	uint32_t *path;
 	size_t path_room;
 	bool ended; /* no memory, or interrupted */
@@ -75,7 +87,7 @@ static void compress(struct flow *flow, uint32_t v)
 {
 	size_t size = 0;
 
-	for (uint32_t u = v; flow->ancestor[flow->ancestor[u]]; u = flow->ancestor[u]) {
+	for (uint32_t u = v; flow->ancestor[u] >= flow->linked; u = flow->ancestor[u]) {
 		if (!path_reserve(flow, size))
 			return;
 		flow->path[size++] = u;
@@ -88,49 +100,49 @@ static void compress(struct flow *flow, uint32_t v)
 	}
 }
 
+/* Of those linked, from v up: the one of the least semi. */
 static uint32_t eval(struct flow *flow, uint32_t v)
 {
-	if (!flow->ancestor[v])
-		return v;
 	compress(flow, v);
 	return flow->label[v];
 }
 
-static inline void consider(struct flow *flow, uint32_t w, uint32_t v)
+/* The lesser of the semi of number w so far, and what its predecessor v makes of it. */
+static inline uint32_t consider(struct flow *flow, uint32_t w, uint32_t v, uint32_t semi)
 {
 	/* Garbage that refers to what is alive does not keep it so. */
 	if (!v || (v > flow->reach->unreachable && w <= flow->reach->unreachable))
-		return;
-	uint32_t semi = flow->semi[eval(flow, v)];
-	if (semi < flow->semi[w])
-		flow->semi[w] = semi;
+		return semi;
+	uint32_t other = v < flow->linked ? v : flow->semi[eval(flow, v)];
+	return other < semi ? other : semi;
 }
 
 /* The least semidominator over all predecessors of number w. */
-static void find_semi(struct flow *flow, uint32_t w)
+static uint32_t find_semi(struct flow *flow, uint32_t w)
 {
 	const struct rmr_heap *heap = flow->heap;
 	const struct rmr_depth_first *reach = flow->reach;
 	uint32_t node = reach->vertex[w], ids = rmr_heap_id_end(heap);
+	uint32_t semi = flow->ancestor[w];
 
 	if (node >= ids || reach->marks[node] & RMR_DEPTH_FIRST_ENTRY)
-		flow->semi[w] = 1;
-	if (node >= ids || flow->semi[w] == 1)
-		return;
+		return 1;
 	if (reach->marks[node] & RMR_DEPTH_FIRST_FROM_NODE) {
 		for (uint64_t i = rmr_heap_first_rooted(heap, node);
 			i < heap->counts.root_references && heap->rooted[i].id == node; i++)
-			consider(flow, w, reach->number[ids + heap->rooted[i].root]);
+			semi = consider(flow, w, reach->number[ids + heap->rooted[i].root], semi);
 	}
 	struct rmr_ids referrers = rmr_heap_referrers(heap, node);
 	for (uint64_t i = 0; i < referrers.count; i++)
-		consider(flow, w, reach->number[referrers.ids[i]]);
+		semi = consider(flow, w, reach->number[referrers.ids[i]], semi);
+	return semi;
 }
 
 static void empty_bucket(struct flow *flow, uint32_t parent)
 {
-	for (uint32_t v = flow->bucket[parent]; v; v = flow->bucket_next[v]) {
+	for (uint32_t v = flow->bucket[parent], next; v; v = next) {
 		uint32_t u = eval(flow, v);
+		next = flow->bucket_next[v];
 		flow->dominator[v] = flow->semi[u] < flow->semi[v] ? u : parent;
 	}
 	flow->bucket[parent] = 0;
@@ -138,11 +150,8 @@ static void empty_bucket(struct flow *flow, uint32_t parent)
 
 static void flow_run(struct flow *flow)
 {
-	const uint32_t *parent = flow->reach->parent;
-
-	for (uint32_t i = 1; i <= flow->count; i++)
-		flow->semi[i] = flow->label[i] = i;
 	for (uint32_t w = flow->count; w > 1 && !flow->ended; w--) {
+		uint32_t parent = flow->ancestor[w];
 		flow->ended = rmr_heap_is_interrupted_at(flow->heap, w);
 		if (w > 8) {
 			/* What is needed a few steps later is far away in memory. */
@@ -150,34 +159,37 @@ static void flow_run(struct flow *flow)
 			if (node < rmr_heap_id_end(flow->heap))
 				__builtin_prefetch(&flow->heap->in_first[node]);
 		}
-		find_semi(flow, w);
-		flow->bucket_next[w] = flow->bucket[flow->semi[w]];
-		flow->bucket[flow->semi[w]] = w;
-		flow->ancestor[w] = parent[w];
-		empty_bucket(flow, parent[w]);
+		flow->linked = w + 1;
+		uint32_t semi = find_semi(flow, w);
+		flow->bucket_next[w] = flow->bucket[semi];
+		flow->bucket[semi] = w;
+		flow->semi[w] = semi;
+		flow->label[w] = w;
+		flow->linked = w;
+		empty_bucket(flow, parent);
 	}
 	flow->dominator[1] = 0;
 	if (flow->ended)
 		return;
 	for (uint32_t w = 2; w <= flow->count; w++) {
-		if (flow->dominator[w] != flow->semi[w])
-			flow->dominator[w] = flow->dominator[flow->dominator[w]];
+		uint32_t dominator = flow->dominator[w];
+		if (dominator != flow->semi[w] && dominator < w)
+			dominator = flow->dominator[dominator];
+		/* Not so only where the referrers of an index file are not those of its references. */
+		flow->dominator[w] = dominator && dominator < w ? dominator : 1;
 	}
 }
 
 /* Retained sizes, and the preorder of the dominator tree, from the dominators by number. */
-static bool flow_finish(const struct flow *flow, struct rmr_dominators *dominators)
+static void flow_finish(const struct flow *flow, struct rmr_dominators *dominators)
 {
 	const struct rmr_depth_first *reach = flow->reach;
 	const struct rmr_heap *heap = flow->heap;
 	uint32_t ids = rmr_heap_id_end(heap), count = flow->count;
-	size_t bytes = (count + 1) * sizeof(uint64_t);
-	uint64_t *sum = rmr_block_create(bytes);
-	/* These two of the algorithm's arrays are free now. */
-	uint32_t *size = flow->label, *next = flow->ancestor;
+	/* In arrays that are not needed any more. */
+	uint64_t *sum = flow->block;
+	uint32_t *size = reach->number, *next = flow->ancestor;
 
-	if (!sum)
-		return false;
 	for (uint32_t w = 1; w <= count; w++) {
 		uint32_t node = reach->vertex[w];
 		sum[w] = node < ids ? rmr_heap_size(heap, node) + rmr_heap_owned(heap, node) : 0;
@@ -204,8 +216,6 @@ static bool flow_finish(const struct flow *flow, struct rmr_dominators *dominato
 			: w <= reach->unreachable	   ? RMR_REACH_HELD_BY_C
 							   : RMR_REACH_UNREACHABLE;
 	}
-	rmr_block_destroy(sum, bytes);
-	return true;
 }
 
 static struct rmr_error *compute(const struct rmr_heap *heap, struct rmr_dominators *dominators)
@@ -215,21 +225,22 @@ static struct rmr_error *compute(const struct rmr_heap *heap, struct rmr_dominat
 
 	if (err)
 		return err;
-	struct flow flow = {.heap = heap, .reach = &reach, .count = reach.count};
-	uint32_t **arrays[] = {&flow.semi, &flow.label, &flow.ancestor, &flow.dominator, &flow.bucket,
-		&flow.bucket_next};
-	size_t bytes = ((size_t)flow.count + 1) * sizeof(uint32_t);
-	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++) {
-		*arrays[i] = rmr_block_create(bytes);
-		flow.ended |= !*arrays[i];
-	}
-	if (!flow.ended)
+	struct flow flow = {.heap = heap, .reach = &reach, .count = reach.count,
+		.ancestor = reach.parent};
+	size_t numbers = (size_t)flow.count + 1, bytes = numbers * 3 * sizeof(uint32_t);
+	flow.block = rmr_block_create(bytes);
+	if (flow.block) {
+		flow.semi = flow.block;
+		flow.label = flow.bucket = flow.semi + numbers;
+		flow.dominator = flow.bucket_next = flow.label + numbers;
 		flow_run(&flow);
+	}
 	memset(dominators->position, 0xff, dominators->nodes * sizeof(*dominators->position));
-	if (flow.ended || !flow_finish(&flow, dominators))
+	if (!flow.block || flow.ended)
 		err = rmr_heap_ended(heap);
-	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++)
-		rmr_block_destroy(*arrays[i], bytes);
+	else
+		flow_finish(&flow, dominators);
+	rmr_block_destroy(flow.block, bytes);
 	free(flow.path);
 	rmr_depth_first_destroy(&reach);
 	return err;
