@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random small heaps as dumps, and what there is to say of them by the shortest code that says it:
+sets, searches, deletion of one object after the other. Nothing here is fast."""
+import collections
+import json
+
+BUILTINS = ("str", "bytes", "list", "tuple", "dict", "set", "cell", "type")
+VIEWS = ("memoryview", "managedbuffer", "ndarray")
+OVER = ("interpreter", "static")  # roots of these kinds are labels of their objects, no nodes
+
+
+class Heap:
+    """objects: address -> record; shapes; roots. make() fills them."""
+
+    def __init__(self, rand, count, few_types=False):
+        self.rand, self.objects, self.roots = rand, {}, []
+        self.shapes = [[".__dict__", ".__class__"], [".a", None, ".f_back", ".__class__"], [".b"]]
+        self.addresses = sorted(rand.sample(range(1, 8 * count), count))
+        self.addresses = [16 * n for n in self.addresses]
+        self.kinds = (rand.sample(["str", "bytes", "list", "tuple", "dict", "set", "instance", "view",
+                                   "number"], 3) if few_types else
+                      ["str", "bytes", "list", "tuple", "dict", "dict", "set", "cell", "instance",
+                       "instance", "number", "type", "view", "pairs"])
+        self.classes = self.addresses[:3]
+        for address in self.addresses:
+            self.renew(address)
+        self.renew_roots()
+        self.settle()
+
+    def any(self, most):
+        rand = self.rand
+        return [rand.choice(self.addresses) if rand.random() < .97 else 16 * 8000 + rand.randrange(3)
+                for _ in range(rand.choice((0, 1, 1, 2, 2, 3, most)))]
+
+    def renew(self, address):
+        """Another object at the address."""
+        rand, most = self.rand, 5
+        kind = "type" if address in self.classes else rand.choice(self.kinds)
+        record = {"address": address, "type": kind, "size": rand.randrange(1, 400), "rc": 0, "refs": []}
+        if kind == "type":
+            names = (("Node", "app"), ("Node", "lib"), ("Thing", "app"))
+            record["name"], record["module"] = names[address // 16 % 3]
+            if address in self.classes:
+                record["name"], record["module"] = names[self.classes.index(address)]
+            record["refs"] = self.any(most)
+        elif kind in ("str", "bytes"):
+            record["value"] = rand.choice(("a", "b", "ab", "abc", "a b", "k" * 9))
+            record["len"] = len(record["value"]) + 50 * (rand.random() < .1)
+        elif kind == "number":
+            record.update(type="int", value=rand.randrange(5))
+        elif kind in ("list", "tuple", "set"):
+            record["refs"] = self.any(most)
+            record["len"] = len(record["refs"]) + (rand.random() < .1)
+            record["size"] = rand.choice((50, 60, 90, 200, 1000))
+        elif kind == "cell":
+            record["refs"] = self.any(1)[:1]
+        elif kind == "pairs":
+            record["type"], record["refs"] = "dict", self.any(most)
+            record["refs"] = record["refs"] * 2
+        elif kind == "dict":
+            record["refs"], record["keys"] = self.any(most), []
+            record["size"] = rand.choice((64, 64, 232, 1000))
+            if rand.random() < .2:
+                record["hidden"] = self.any(2)
+        elif kind == "view":
+            record["type"] = rand.choice(VIEWS + ("buffer",))
+            record["size"] = rand.choice((100, 5000, 9000))
+            record["refs"], record["len"] = self.any(1), rand.choice((10, 4000))
+        else:
+            owner = rand.randrange(3)
+            record["type"], record["class"] = ("Node", "Node", "Thing")[owner], self.classes[owner]
+            record["shape"], record["refs"] = rand.randrange(3), self.any(most)
+            record["owned"] = rand.choice((0, 0, 40, 100))
+        if not record.get("owned", 1):
+            del record["owned"]
+        record["flags"] = ["immortal"] if rand.random() < .05 else []
+        record["held"] = rand.random() < .08  # by C; no part of the dump
+        self.objects[address] = record
+
+    def renew_roots(self):
+        rand, self.roots = self.rand, []
+        few = rand.choice((.05, .1, .3))
+        for kind, label in (("interpreter", "builtins"), ("interpreter", "other"),
+                            ("frame", "<frame f>"), ("frame", "<frame g>"), ("thread", "<thread>"),
+                            ("static", "<static object>"), ("interned", "<interned strings>")):
+            refs = [a for a in self.addresses if rand.random() < few]
+            refs = refs[:1] if kind == "interpreter" else refs
+            names = [rand.choice((".x", ".y", "<stack>", None)) for _ in refs]
+            names = [] if kind == "interpreter" else names
+            self.roots.append({"root": kind, "label": label, "names": names, "refs": refs})
+        rand.shuffle(self.roots)
+
+    def settle(self):
+        """Keys are values that a path can spell out; then everything knows its references."""
+        keys = [a for a, o in self.objects.items() if o["type"] in ("str", "bytes", "int") and
+                o.get("len", 0) <= len(str(o["value"]))]
+        for record in self.objects.values():
+            if record["type"] != "dict":
+                continue
+            if not keys:
+                record["refs"] = []
+            some = [self.rand.choice(keys) for _ in record["refs"]]
+            if "keys" in record:
+                record["keys"] = [k if k in keys else new for k, new in
+                                  zip(record["keys"] + some[len(record["keys"]):], some)]
+                record["len"] = len(record["keys"])
+            else:
+                record["refs"][1::2] = [k if k in keys else new for k, new in
+                                        zip(record["refs"][1::2], some)]
+                record["len"] = len(record["refs"]) // 2
+        found = collections.Counter(t for o in self.objects.values() for t in edges(o))
+        found.update(a for r in self.roots if r["root"] != "interned" for a in r["refs"])
+        for address, record in self.objects.items():
+            record["rc"] = found[address] + record["held"]
+
+    def write(self, path, number=0):
+        lines = [{"remora": 1, "id": str(number), "pid": 4711, "exe": "/p", "host": "h"}]
+        lines += [{"shape": i, "names": names} for i, names in enumerate(self.shapes)]
+        records = list(self.objects.values())
+        self.rand.shuffle(records)
+        lines += [{k: v for k, v in r.items() if k != "held"} for r in records]
+        lines += self.roots + [{"end": True, "id": str(number), "objects": len(records)}]
+        with open(path, "w") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def edges(record):
+    return record["refs"] + record.get("hidden", []) + record.get("keys", [])
+
+
+class Model:
+    """What is true of a heap."""
+
+    def __init__(self, heap):
+        self.objects, self.roots, self.shapes = heap.objects, heap.roots, heap.shapes
+        self.edges = {a: edges(o) for a, o in self.objects.items()}
+        self.referrers = collections.defaultdict(list)
+        for a in sorted(self.edges):
+            for t in self.edges[a]:
+                self.referrers[t].append(a)
+        self.strong = [r for r in self.roots if r["root"] != "interned"]
+        self.rooted = collections.Counter(t for r in self.strong for t in r["refs"])
+        self.sets_of_reach()
+
+    # What is alive.
+
+    def reach(self, starts, without=None):
+        seen, todo = set(), list(starts)
+        while todo:
+            node = todo.pop()
+            if node not in seen and node != without:
+                seen.add(node)
+                todo += self.edges.get(node, ())
+        return seen
+
+    def immortal(self, a):
+        return "immortal" in self.objects[a]["flags"]
+
+    def sets_of_reach(self):
+        self.alive = self.reach(t for r in self.strong for t in r["refs"])
+        self.held = [a for a in self.objects if a not in self.alive and not self.immortal(a) and
+                     self.objects[a]["rc"] > len(self.referrers[a]) + self.rooted[a]]
+        self.kept = self.alive | self.reach(self.held)
+        self.garbage = set(self.objects) - self.kept
+        # One object of each component that nothing else of the garbage leads to; which, is open.
+        below = {a: self.reach([a]) & self.garbage for a in self.garbage}
+        self.sources = [a for a in self.garbage
+                        if all(a not in below[b] or b in below[a] for b in self.garbage)]
+        self.is_open = any(b in below[a] and a in below[b]
+                           for a in self.sources for b in self.sources if a != b)
+
+    def all_reached(self, without=None):
+        """From everything that keeps something alive, without one node: an address or a root's number."""
+        nodes = {i for i, r in enumerate(self.strong) if r["root"] not in OVER and i != without}
+        starts = [t for i, r in enumerate(self.strong) if r["root"] in OVER or i in nodes
+                  for t in r["refs"]]
+        kept = self.reach(starts + self.held, without)
+        # Garbage that refers to what is alive does not keep it so.
+        return kept | (self.reach(self.sources, without) - self.kept) | nodes
+
+    def dominate(self):
+        """retained of each node, below: what each dominates, itself too, owner: the last above it."""
+        everything = self.all_reached()
+        self.below = {n: everything - self.all_reached(n) for n in everything}
+        self.retained = {n: sum(self.bytes(b) for b in below) for n, below in self.below.items()}
+        self.owner = {}
+        for node in everything:
+            above = [n for n in everything if n != node and node in self.below[n]]
+            self.owner[node] = min(above, key=lambda n: len(self.below[n]), default=None)
+
+    def bytes(self, node):
+        record = self.objects.get(node, {}) if isinstance(node, int) and node >= 16 else {}
+        return record.get("size", 0) + record.get("owned", 0)
+
+    # Names.
+
+    def label(self, a):
+        record = self.objects.get(a)
+        if record is None:
+            return "<absent>"
+        owner = self.objects.get(record.get("class"))
+        return "%s.%s" % (owner["module"], record["type"]) if owner else record["type"]
+
+    def literal(self, a):
+        record = self.objects[a]
+        value = record["value"]
+        return repr(value.encode() if record["type"] == "bytes" else value)
+
+    def names(self, a):
+        """Of each reference: a name or None, and whether it is a key."""
+        record, refs = self.objects[a], self.objects[a]["refs"]
+        shape = self.shapes[record["shape"]] if "shape" in record else []
+        found = []
+        for i, _ in enumerate(self.edges[a]):
+            keys, behind = record.get("keys"), i - len(refs) - len(record.get("hidden", ()))
+            name, key = None, behind >= 0
+            if i < len(shape) and shape[i]:
+                name = shape[i]
+            elif keys and (i < len(refs) or behind >= 0):
+                text = self.literal(keys[behind if behind >= 0 else i])
+                name = ("<key %s>" if behind >= 0 else "[%s]") % text
+            elif record["type"] in ("list", "tuple") and record["len"] == len(refs):
+                name = "[%d]" % (len(refs) - 1 - i)
+            elif record["type"] == "dict" and keys is None and i < len(refs) and \
+                    len(refs) == 2 * record["len"]:
+                text = self.literal(refs[i | 1])
+                name, key = ("<key %s>" if i & 1 else "[%s]") % text, bool(i & 1)
+            elif record["type"] == "cell" and i == 0:
+                name = ".cell_contents"
+            found.append((name, key))
+        return found
+
+    def leads(self, a):
+        """The references by which a path goes on."""
+        return [t for t, (name, key) in zip(self.edges[a], self.names(a))
+                if name and not key and name not in (".__class__", ".f_back")]
+
+    # Groups.
+
+    def by_type(self, a):
+        if self.objects[a]["type"] == "dict":
+            for r in self.referrers[a]:
+                if self.objects[r].get("shape") == 0 and self.edges[r][:1] == [a]:
+                    return "dict of " + self.label(r)
+        return self.label(a)
+
+    def group(self, by, a):
+        if by == "type":
+            return self.by_type(a)
+        if by == "size":
+            return str(self.objects[a]["size"])
+        if by == "module":
+            owner = self.objects.get(self.objects[a].get("class"))
+            return owner["module"] if owner else "<unknown>"
+        if by == "owner":
+            owner = self.owner[a]
+            return ("<nothing alone>" if owner is None else self.strong[owner]["label"]
+                    if owner < 16 else self.label(owner))
+        words = set()
+        for r in self.referrers[a]:
+            if by == "referrer":
+                words.add(self.by_type(r))
+                continue
+            record, refs = self.objects[r], self.edges[r]
+            for t, (name, key) in zip(refs, self.names(r)):
+                if t == a and record["type"] in ("list", "tuple") and record["len"] == len(refs):
+                    words.add("[*]")
+                elif t == a:
+                    words.add(name or ("<key>" if key else "<no name>"))
+        words = sorted(words)
+        more = " and %d more" % (len(words) - 5) if len(words) > 5 else ""
+        return ", ".join(words[:5]) + more or "<nothing>"
+
+    def groups(self, by):
+        groups = collections.defaultdict(list)
+        for a in sorted(self.objects):
+            groups[self.group(by, a)].append(a)
+        return groups
+
+    def outermost(self, members):
+        """Retained bytes of a group: of those of it that no other one of it dominates."""
+        return sum(self.retained[m] for m in members
+                   if not any(m in self.below[n] for n in members if n != m))
+
+    # Cycles.
+
+    def cycles(self):
+        reach = {a: self.reach(self.edges[a]) for a in self.objects}
+        sets = {frozenset(b for b in reach[a] if b in self.objects and a in reach[b])
+                for a in self.objects if a in reach[a]}
+        return sorted((min(s), len(s), sum(self.objects[a]["size"] for a in s),
+                       "garbage" if min(s) in self.garbage else "alive") for s in sets)
+
+    # Waste.
+
+    def waste(self):
+        totals = collections.defaultdict(lambda: [0, 0])
+        equal = collections.defaultdict(list)
+        by_class = collections.defaultdict(list)
+        room = [o for o in self.objects.values() if o["type"] in ("list", "dict", "set")]
+
+        def add(kind, count, size):
+            totals[kind][0] += count
+            totals[kind][1] += size
+
+        for a in sorted(self.objects):
+            o = self.objects[a]
+            if o["type"] in ("str", "bytes") and o["len"] <= len(o["value"]):
+                equal[o["type"], o["value"]].append(o["size"])
+            if o["type"] == "tuple" and o["refs"] and len(o["refs"]) == o["len"]:
+                equal["tuple", tuple(o["refs"])].append(o["size"])
+            if "class" in o:
+                dict_at = self.edges[a][0] if o["shape"] == 0 and self.edges[a] else None
+                inside = self.objects.get(dict_at, {"type": "dict", "size": 0, "len": None})
+                size, slots = o.get("owned", 0), (0, 1, 1)[o["shape"]]
+                if dict_at is not None:
+                    if dict_at not in self.objects or inside["type"] != "dict":
+                        continue
+                    size, slots = size + inside["size"], inside["len"]
+                if size and size + 16 > 8 * slots:
+                    by_class[o["class"]].append(size + 16 - 8 * slots)
+            views = self.referrers[a]
+            size = self.bytes(a)
+            if size >= 4096 and o["type"] not in VIEWS and views and not self.rooted[a] and \
+                    all(self.objects[v]["type"] in VIEWS for v in views):
+                shown = sum(self.objects[v]["len"] for v in views)
+                if shown * 2 < size:
+                    add("buffers pinned by views", len(views), size - shown)
+        for (kind, _), sizes in equal.items():
+            kind = {"str": "strings", "bytes": "bytes", "tuple": "tuples"}[kind]
+            add("duplicate " + kind, len(sizes) - 1, sum(sizes[1:]))
+        for saved in by_class.values():
+            if len(saved) >= 10:
+                add("instances with a dict", len(saved), sum(saved))
+        for o in room:
+            if not o["len"]:
+                add("empty containers", 1, o["size"])
+                continue
+            need = min(p["size"] for p in room if p["type"] == o["type"] and p["len"] >= o["len"])
+            if o["size"] >= need + 64 and (o["size"] - need) * 4 >= o["size"]:
+                add("over-allocated containers", 1, o["size"] - need)
+        return {kind: tuple(total) for kind, total in totals.items() if any(total)}
+
+
+def same(one, other, a):
+    """Is the object at an address of one heap that of the other? As `remora help diff` has it."""
+    def shell(a):
+        x, y = one.objects[a], other.objects[a]
+        fixed = x["type"] in ("str", "bytes", "int")
+        if one.label(a) != other.label(a) or x.get("class", 0) != y.get("class", 0):
+            return False
+        if (fixed or x["type"] == "tuple") and (x.get("len"), x["size"]) != (y.get("len"), y["size"]):
+            return False
+        return all((k in x) == (k in y) for k in ("name", "value")) and \
+            (not fixed or x["value"] == y["value"]) and x.get("name") == y.get("name")
+
+    def own(model, whole):
+        return {t for t in model.edges[whole] if t in model.objects and t != whole and
+                model.referrers[t] == [whole] and not model.immortal(t) and not model.rooted[t]}
+
+    if a not in other.objects or not shell(a):
+        return False
+    if one.objects[a]["type"] in ("str", "bytes", "int", "type"):
+        return True
+    there, back = own(one, a), own(other, a)
+    common = [t for t in there & back if shell(t)]
+    return bool(common) or not there or not back
