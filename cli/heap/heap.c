@@ -141,17 +141,15 @@ static void set_views(struct rmr_heap *heap)
 static struct rmr_error *open_heap(struct rmr_heap *heap, int fd, bool indexed,
 	const struct rmr_heap_options *options)
 {
-	struct rmr_error *err = rmr_source_open(fd, heap->path, options, &heap->source);
+	struct rmr_heap_options own = *options;
 
+	own.no_index |= !indexed;
+	struct rmr_error *err = rmr_source_open(fd, heap->path, &own, &heap->source);
 	if (err)
 		return err;
-	heap->facts.from_index =
-		indexed && !options->no_index && heap->source.is_file && rmr_index_open(heap);
-	if (!heap->facts.from_index) {
-		struct rmr_heap_options own = *options;
-		own.no_index |= !indexed;
+	heap->facts.from_index = !own.no_index && heap->source.is_file && rmr_index_open(heap);
+	if (!heap->facts.from_index)
 		err = load(heap, &own);
-	}
 	if (err)
 		return err;
 	set_views(heap);

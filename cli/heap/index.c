@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "attach/log.h"
+#include "cli/heap/beside.h"
 #include "cli/heap/json.h"
 #include "cli/heap/mapped.h"
 #include "cli/heap/parallel.h"
@@ -22,23 +23,13 @@ enum {
 
 static const char magic[8] = "rmrindex";
 
-static uint64_t hash_bytes(const void *data, size_t size)
-{
-	const unsigned char *bytes = data;
-	uint64_t hash = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ bytes[i]) * 0x100000001b3;
-	return hash ^ hash >> 32;
-}
-
 static uint64_t first_line_hash(const struct rmr_source *source)
 {
 	bool readable = rmr_source_need_line(source, 0);
 	const char *end = readable ? memchr(source->data, '\n', source->size) : source->data;
 	size_t size = end ? (size_t)(end - source->data) : source->size;
 
-	return hash_bytes(source->data, size < 65536 ? size : 65536);
+	return rmr_beside_hash(source->data, size < 65536 ? size : 65536);
 }
 
 static void header_init(struct rmr_index_header *header, const struct rmr_heap *heap)
@@ -59,7 +50,7 @@ uint64_t rmr_index_checksum(const struct rmr_index_header *header)
 	struct rmr_index_header copy = *header;
 
 	copy.checksum = 0;
-	return hash_bytes(&copy, sizeof(copy));
+	return rmr_beside_hash(&copy, sizeof(copy));
 }
 
 /* True if the header is of this dump, as it is now. */
@@ -79,87 +70,14 @@ static size_t page_size(void)
 	return page > PAGE ? PAGE_MAX : PAGE;
 }
 
-/* DUMP.remora-index, or its place in the cache folder. */
-static char *index_path(const char *path, bool cache, bool make)
-{
-	char *name;
-
-	if (!cache)
-		return asprintf(&name, "%s.remora-index", path) < 0 ? NULL : name;
-	_rmr_free_ char *full = realpath(path, NULL);
-	_rmr_free_ char *folder = NULL;
-	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	int status;
-	if (base && *base == '/')
-		status = asprintf(&folder, "%s", base);
-	else if (home && *home == '/')
-		status = asprintf(&folder, "%s/.cache", home);
-	else
-		return NULL;
-	if (!full || status < 0)
-		return NULL;
-	if (make) {
-		mkdir(folder, 0700);
-		_rmr_free_ char *own = NULL;
-		if (asprintf(&own, "%s/remora", folder) >= 0)
-			mkdir(own, 0700);
-	}
-	status = asprintf(&name, "%s/remora/%016llx.remora-index", folder,
-		(unsigned long long)hash_bytes(full, strlen(full)));
-	return status < 0 ? NULL : name;
-}
-
-/*
- * A file beside @path without a name, so that nothing is left of it if we are killed; where the
- * file system has no such files, one with a name of its own.
- */
-static int open_temporary(const char *path, char **name_ret)
-{
-	_rmr_free_ char *folder = strdup(path);
-	char *name, *slash = folder ? strrchr(folder, '/') : NULL;
-
-	if (!folder || asprintf(&name, "%s.XXXXXX", path) < 0)
-		return -1;
-	if (slash)
-		slash[slash == folder] = '\0';
-	int fd = open(slash ? folder : ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0)
-		fd = mkostemp(name, O_CLOEXEC);
-	if (fd < 0) {
-		free(name);
-		return -1;
-	}
-	*name_ret = name;
-	return fd;
-}
-
-/* Gives the file its name, in the place of what may be there. */
-static bool give_name(int fd, char *temporary, const char *path)
-{
-	char self[64];
-
-	if (strlen(temporary) > 6 && !strcmp(temporary + strlen(temporary) - 6, "XXXXXX")) {
-		/* It has none yet. rename() replaces what is there, linkat() does not. */
-		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-		snprintf(temporary + strlen(temporary) - 6, 7, "%06x", (unsigned)getpid() & 0xffffff);
-		unlink(temporary);
-		if (linkat(AT_FDCWD, self, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW))
-			return false;
-	}
-	if (!rename(temporary, path))
-		return true;
-	unlink(temporary);
-	return false;
-}
-
 void rmr_index_begin(struct rmr_index_writer *writer, const char *path)
 {
 	*writer = (struct rmr_index_writer){.fd = -1};
 	for (int cache = 0; path && cache < 2 && writer->fd < 0; cache++) {
 		free(writer->path);
-		writer->path = index_path(path, cache, true);
+		writer->path = rmr_beside_path(path, cache, true);
 		if (writer->path)
-			writer->fd = open_temporary(writer->path, &writer->temporary);
+			writer->fd = rmr_beside_open(writer->path, &writer->temporary);
 	}
 	if (path && writer->fd < 0)
 		rmr_log("no index file for %s: %s", path, strerror(errno));
@@ -221,7 +139,7 @@ void rmr_index_commit(struct rmr_index_writer *writer, struct rmr_heap *heap)
 		header.bytes[i] = heap->section_bytes[i];
 	header.checksum = rmr_index_checksum(&header);
 	if (pwrite(writer->fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
-		!give_name(writer->fd, writer->temporary, writer->path)) {
+		!rmr_beside_give_name(writer->fd, writer->temporary, writer->path)) {
 		rmr_index_abandon(writer);
 		return;
 	}
@@ -229,14 +147,6 @@ void rmr_index_commit(struct rmr_index_writer *writer, struct rmr_heap *heap)
 	free(writer->temporary);
 	heap->index_path = writer->path;
 	writer->fd = -1;
-}
-
-/* True if the file is ours alone: nobody else could have written it. */
-static bool is_private(int fd, struct stat *status)
-{
-	return !fstat(fd, status) && S_ISREG(status->st_mode) &&
-		(status->st_uid == geteuid() || status->st_uid == 0) &&
-		!(status->st_mode & (S_IWGRP | S_IWOTH));
 }
 
 static bool sections_fit(const struct rmr_index_header *header, uint64_t size)
@@ -270,7 +180,7 @@ bool rmr_index_map(struct rmr_heap *heap, const char *path)
 	struct stat status;
 	struct rmr_index_header header;
 
-	if (fd < 0 || !is_private(fd, &status) ||
+	if (fd < 0 || !rmr_beside_is_private(fd, &status) ||
 		pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
 		!header_fits(&header, heap) || !counts_fit(&header.counts, &heap->source) ||
 		!sections_fit(&header, (uint64_t)status.st_size))
@@ -299,7 +209,7 @@ bool rmr_index_map(struct rmr_heap *heap, const char *path)
 bool rmr_index_open(struct rmr_heap *heap)
 {
 	for (int cache = 0; cache < 2; cache++) {
-		char *path = index_path(heap->path, cache, false);
+		char *path = rmr_beside_path(heap->path, cache, false);
 		if (path && rmr_index_map(heap, path)) {
 			heap->index_path = path;
 			return true;
@@ -334,7 +244,7 @@ void *rmr_index_load_block(const struct rmr_heap *heap, const char *suffix, size
 		return NULL;
 	_rmr_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	size_t start = page_size();
-	if (fd < 0 || !is_private(fd, &status) || (uint64_t)status.st_size != start + bytes ||
+	if (fd < 0 || !rmr_beside_is_private(fd, &status) || (uint64_t)status.st_size != start + bytes ||
 		pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
 		!header_fits(&header, heap) ||
 		memcmp(&header.counts, &heap->counts, sizeof(header.counts)))
@@ -370,14 +280,14 @@ void rmr_index_save_block(const struct rmr_heap *heap, const char *suffix, const
 
 	if (!heap->index_path || asprintf(&path, "%s%s", heap->index_path, suffix) < 0)
 		return;
-	_rmr_close_ int fd = open_temporary(path, &temporary);
+	_rmr_close_ int fd = rmr_beside_open(path, &temporary);
 	if (fd < 0)
 		return;
 	header_init(&header, heap);
 	header.checksum = rmr_index_checksum(&header);
 	if (!write_all(fd, (const char *)&header, sizeof(header), 0) ||
 		!write_all(fd, block, bytes, (off_t)page_size()) ||
-		!give_name(fd, temporary, path)) {
+		!rmr_beside_give_name(fd, temporary, path)) {
 		rmr_log("%s could not be written: %s", path, strerror(errno));
 		unlink(temporary);
 	}

@@ -38,6 +38,7 @@ struct unpacker {
 
 struct rmr_packed {
 	int fd, output;
+	uint64_t start; /* of the first frame */
 	enum rmr_packed_kind kind;
 	const char *name;
 	struct frame *frames; /* count + 1 */
@@ -84,7 +85,7 @@ static bool add_frame(struct rmr_packed *packed, uint32_t packed_size, uint32_t 
 		if (!frames)
 			return false;
 		if (!packed->room)
-			frames[0] = (struct frame){0, 0};
+			frames[0] = (struct frame){packed->start, 0};
 		packed->frames = frames;
 		packed->room = room;
 	}
@@ -136,7 +137,7 @@ static bool find_zstd(struct rmr_packed *packed, uint64_t size, struct rmr_error
 static bool find_gzip(struct rmr_packed *packed, uint64_t size, struct rmr_error **err_ret)
 {
 	static const unsigned char first[] = {0x1f, 0x8b, 8, 4};
-	uint64_t at = 0;
+	uint64_t at = packed->start;
 	int errnum;
 
 	while (at < size) {
@@ -160,7 +161,7 @@ static bool find_gzip(struct rmr_packed *packed, uint64_t size, struct rmr_error
 	return packed->count > 0;
 }
 
-struct rmr_error *rmr_packed_create(int fd, uint64_t size, enum rmr_packed_kind kind,
+struct rmr_error *rmr_packed_create(int fd, uint64_t start, uint64_t size, enum rmr_packed_kind kind,
 	const char *name, struct rmr_packed **ret)
 {
 	struct rmr_packed *packed = calloc(1, sizeof(*packed));
@@ -171,6 +172,7 @@ struct rmr_error *rmr_packed_create(int fd, uint64_t size, enum rmr_packed_kind 
 		return &rmr_enomem;
 	pthread_mutex_init(&packed->lock, NULL);
 	pthread_cond_init(&packed->changed, NULL);
+	packed->start = start;
 	packed->kind = kind;
 	packed->name = name;
 	packed->output = -1;

@@ -26,12 +26,13 @@ enum rmr_packed_kind {
 /**
  * Finds the frames of a file.
  * @param fd    a regular file of @p size bytes; stays the caller's and may be closed after
+ * @param start where the first frame is
  * @param name  for messages; must outlive it
  * @param ret   NULL if the file has no table of frames, or one that does not fit: then it is to be
  *              read from the start to the end, as any other
  * @return RMR_E_NOMEM, RMR_E_OS
  */
-struct rmr_error *rmr_packed_create(int fd, uint64_t size, enum rmr_packed_kind kind,
+struct rmr_error *rmr_packed_create(int fd, uint64_t start, uint64_t size, enum rmr_packed_kind kind,
 	const char *name, struct rmr_packed **ret) RMR_MUST_CHECK;
 /** NULL is legal. */
 void rmr_packed_destroy(struct rmr_packed *packed);

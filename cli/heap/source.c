@@ -5,6 +5,7 @@
 #include "cli/heap/json.h"
 #include "cli/heap/mapped.h"
 #include "cli/heap/packed.h"
+#include "cli/heap/repacked.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@ struct pump {
 	uint64_t done, total;
 	unsigned char *input, *output;
 	size_t have; /* bytes in input */
+	struct rmr_repacked *copy; /* that is made of it, or NULL */
 };
 
 static struct rmr_error *pump_read(struct pump *pump)
@@ -46,12 +48,25 @@ static struct rmr_error *pump_read(struct pump *pump)
 	return NULL;
 }
 
+static void give_up_copy(struct pump *pump)
+{
+	rmr_repacked_destroy(pump->copy);
+	pump->copy = NULL;
+}
+
 static struct rmr_error *pump_write(struct pump *pump, const unsigned char *data, size_t size)
 {
+	if (pump->copy && !rmr_repacked_add(pump->copy, data, size))
+		give_up_copy(pump);
 	while (size) {
 		ssize_t put = write(pump->out, data, size);
 		if (put < 0 && errno == EINTR)
 			continue;
+		if (put < 0 && pump->copy) {
+			/* There is room for one of them only, perhaps. */
+			give_up_copy(pump);
+			continue;
+		}
 		if (put < 0)
 			return rmr_error_hint(
 				rmr_error_create(RMR_E_WRITE, errno,
@@ -222,7 +237,12 @@ static struct rmr_error *unpack(struct pump *pump, struct rmr_error *(*unpacker)
 	if (out < 0)
 		return no_temporary(pump);
 	pump->out = out;
+	if (source->is_file && unpacker != pump_plain && !pump->options->no_index)
+		pump->copy = rmr_repacked_create(source);
 	struct rmr_error *err = unpacker(pump);
+	if (!err && pump->copy)
+		rmr_repacked_commit(pump->copy);
+	give_up_copy(pump);
 	return err ? err : map_file(out, pump->name, source);
 }
 
@@ -243,9 +263,12 @@ static struct rmr_error *open_bytes(struct pump *pump, struct rmr_source *source
 		return err;
 	}
 	if (unpacker != pump_plain && source->is_file)
-		err = rmr_packed_create(pump->in, source->file_size,
+		err = rmr_packed_create(pump->in, 0, source->file_size,
 			unpacker == pump_zstd ? RMR_PACKED_ZSTD : RMR_PACKED_GZIP, pump->name,
 			&source->packed);
+	if (!err && unpacker != pump_plain && source->is_file && !source->packed &&
+		!pump->options->no_index)
+		err = rmr_repacked_open(source, &source->packed, &source->copy);
 	if (err)
 		return err;
 	return source->packed ? map_packed(pump, source) : unpack(pump, unpacker, source);
@@ -303,6 +326,8 @@ void rmr_source_close(struct rmr_source *source)
 	source->data = NULL;
 	rmr_packed_destroy(source->packed);
 	source->packed = NULL;
+	free(source->copy);
+	source->copy = NULL;
 }
 
 bool rmr_source_need(const struct rmr_source *source, uint64_t start, uint64_t end)
@@ -317,7 +342,11 @@ bool rmr_source_need_line(const struct rmr_source *source, uint64_t offset)
 
 struct rmr_error *rmr_source_error(const struct rmr_source *source)
 {
-	return rmr_packed_error(source->packed);
+	struct rmr_error *err = rmr_packed_error(source->packed);
+
+	if (source->copy && err->code == RMR_E_INPUT)
+		err = rmr_error_hint(err, "remove that file: it is a copy of the dump, made again when needed");
+	return err;
 }
 
 const char *rmr_source_line(const struct rmr_source *source, uint64_t offset)

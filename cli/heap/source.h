@@ -3,7 +3,8 @@
  * @file
  * The bytes of a dump in memory: a plain file is mapped; a pipe, .gz or .zst (told by content) is
  * read into an unlinked temporary file and that is mapped. A compressed file that remora wrote is
- * unpacked piece by piece, as it is needed (packed.h): what nobody asked for reads as zeros.
+ * unpacked piece by piece, as it is needed (packed.h): what nobody asked for reads as zeros. So is the
+ * copy that is kept of any other compressed file (repacked.h), unless options say no_index.
  */
 #ifndef RMR_CLI_HEAP_SOURCE_H
 #define RMR_CLI_HEAP_SOURCE_H
@@ -21,6 +22,7 @@ struct rmr_source {
 	bool is_file;
 	uint64_t file_size, inode, mtime_ns;
 	struct rmr_packed *packed; /**< NULL: all of data is there */
+	char *copy; /**< the file that packed is of (repacked.h), or NULL: the dump itself */
 };
 
 /**

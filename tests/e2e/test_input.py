@@ -3,6 +3,7 @@
 as before."""
 import errno
 import gzip
+import json
 import os
 import random
 import re
@@ -175,6 +176,99 @@ class Dumps(support.LiveTest):
                 result = support.remora(command, self.file, "12345")
                 self.assertEqual((result.status, result.out), (1, ""), repr(result))
                 self.assertRegex(result.err, "^remora: .*(12345|0x3039)")
+
+
+class ForeignDumps(support.LiveTest):
+    """A dump that another program compressed is unpacked once: remora keeps a copy in frames beside it."""
+
+    def setUp(self):
+        generator, node = random.Random(8), '{"address": %d, "type": "str", "size": 50, "value": "%x", "refs": []}\n'
+        self.text = "".join(node % (16 * n, generator.getrandbits(400)) for n in range(1, 20001)).encode()
+        self.path = os.path.join(self.folder(), "heap.jsonl.gz")
+        self.copy = self.path + ".remora-index-text"
+        with open(self.path, "wb") as file:
+            file.write(gzip.compress(self.text, 1))
+        self.assertGreater(os.path.getsize(self.path), 1 << 20)
+        self.value = json.loads(self.text.splitlines()[7776])["value"]
+
+    def shown(self, **more):
+        result = self.good(support.remora("show", self.path, str(16 * 7777), "--format", "json", **more))
+        self.assertEqual(json.loads(result.out)["value"], self.value)
+
+    def make_unreadable(self):
+        """What is behind the first kilobytes of the dump is gone; size, inode and time are as before."""
+        status = os.stat(self.path)
+        with open(self.path, "r+b") as file:
+            file.seek(4096)
+            file.write(bytes(status.st_size - 4096))
+        os.utime(self.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def test_used(self):
+        self.shown()
+        self.assertEqual(stat.S_IMODE(os.stat(self.copy).st_mode), 0o600)
+        self.assertLess(os.path.getsize(self.copy), 2 * os.path.getsize(self.path))
+        self.make_unreadable()
+        self.shown()
+        os.unlink(self.path + ".remora-index")
+        self.shown()
+
+    def test_stale(self):
+        """A dump that is another one now is read itself, and its copy made again."""
+        self.shown()
+        self.value = "other"
+        with open(self.path, "wb") as file:
+            file.write(gzip.compress(re.sub(b'"value": "[^"]*"', b'"value": "other"', self.text), 0))
+        before = os.stat(self.copy).st_ino
+        self.shown()
+        self.assertNotEqual(os.stat(self.copy).st_ino, before)
+
+    def test_not_trusted(self):
+        """A copy that was cut, that others can write, that is no copy: the dump is unpacked again."""
+        self.shown()
+        with open(self.copy, "rb") as file:
+            content = file.read()
+        for name, spoilt, mode in (("cut", content[:-100], 0o600), ("empty", b"", 0o600),
+                                   ("public", content, 0o666), ("other", self.text, 0o600)):
+            with self.subTest(case=name):
+                with open(self.copy, "wb") as file:
+                    file.write(spoilt)
+                os.chmod(self.copy, mode)
+                self.shown()
+                with open(self.copy, "rb") as file:
+                    self.assertEqual(file.read(40), content[:40])
+                self.assertEqual(stat.S_IMODE(os.stat(self.copy).st_mode), 0o600)
+
+    def test_corrupt(self):
+        """A copy of which a frame is corrupt is named, and that it may be removed."""
+        self.shown()
+        with open(self.copy, "r+b") as file:
+            size = os.path.getsize(self.copy)
+            file.seek(size // 3)
+            file.write(bytes(size // 3))
+        result = support.remora("show", self.path, str(16 * 7777))
+        self.refused(result, 2, "remora-index-text: the compressed data is corrupt")
+        self.assertRegex(result.err, "(?m)^hint: remove that file")
+
+    def test_no_room(self):
+        """Neither copy nor index fit on the disk: the answer is the same, and nothing is left."""
+        if os.getuid() != 0:
+            support.skip("needs root to mount a small tmpfs")
+        # Unpacked elsewhere; and into the same folder, which has room for that, but not for the copy too.
+        dump = self.path
+        for elsewhere, room in ((True, 300000), (False, len(self.text) + 300000)):
+            folder = self.folder()
+            size = "size=%d" % (os.path.getsize(dump) + room)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", folder], check=True)
+            self.addCleanup(subprocess.run, ["umount", folder], check=True)
+            self.path = shutil.copy(dump, folder)
+            self.shown(env={"TMPDIR": self.folder() if elsewhere else folder})
+            self.assertEqual(os.listdir(folder), ["heap.jsonl.gz"])
+
+    def test_small(self):
+        with open(self.path, "wb") as file:
+            file.write(gzip.compress(self.text[:1 << 20]))
+        self.good(support.remora("summary", self.path))
+        self.assertFalse(os.path.exists(self.copy))
 
 
 class Places(support.LiveTest):
