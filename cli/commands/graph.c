@@ -5,10 +5,9 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/snapshot.h"
 #include "cli/output.h"
+#include "cli/program.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -16,8 +15,6 @@ enum {
 	MAX_DEPTH = 100,
 	MAX_BREADTH = 10000,
 };
-
-extern char **environ;
 
 /** "svg", "png", "pdf" or "" (DOT) by the ending of @p path; NULL for any other. */
 static const char *format_of(const char *path)
@@ -31,50 +28,19 @@ static const char *format_of(const char *path)
 	return NULL;
 }
 
-/** Starts Graphviz with @p in as its input and @p out as its output. */
-static struct rmr_error *start_dot(const char *format, int in, int out, pid_t *ret)
-{
-	char option[16];
-	char *const argv[] = {(char *)"dot", option, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t defaults;
-
-	snprintf(option, sizeof(option), "-T%s", format);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE);
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return &rmr_enomem;
-	if (posix_spawnattr_init(&attributes) != 0) {
-		posix_spawn_file_actions_destroy(&actions);
-		return &rmr_enomem;
-	}
-	posix_spawnattr_setsigdefault(&attributes, &defaults);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	int error = posix_spawnp(ret, "dot", &actions, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	if (error)
-		return rmr_error_hint(
-			rmr_error_create(RMR_E_OS, error, "cannot start Graphviz's dot"),
-			"install graphviz, or write a .dot file");
-	return NULL;
-}
-
 /** Draws the DOT text in @p source into @p out. */
 static struct rmr_error *draw(const char *format, FILE *source, int out)
 {
-	int status;
+	char option[16];
+	char *const argv[] = {(char *)"dot", option, NULL};
 	pid_t pid;
 
+	snprintf(option, sizeof(option), "-T%s", format);
 	rewind(source);
-	struct rmr_error *err = start_dot(format, fileno(source), out, &pid);
+	struct rmr_error *err = rmr_program_start(argv, fileno(source), out, &pid);
 	if (err)
-		return err;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+		return rmr_error_hint(err, "install graphviz, or write a .dot file");
+	int status = rmr_program_wait(pid);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return rmr_error_create(RMR_E_OS, 0, "Graphviz's dot failed");
 	return NULL;

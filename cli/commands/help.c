@@ -134,8 +134,8 @@ void rmr_help_overview(const struct rmr_context *context, FILE *out)
 			       : "the heap (HEAP is a dump file, or a PID: then a dump is taken)");
 	if (context->shell) {
 		list_group(context, out, GROUP_SHELL, "the shell");
-		fputs("\n$1, $2, ... stand for the objects of the last table. `help COMMAND` tells "
-		      "more.\n",
+		fputs("\n$1, $2, ... stand for the objects of the last table. COMMAND | PROGRAM gives "
+		      "the\nresults to a program. `help COMMAND` tells more.\n",
 			out);
 		return;
 	}

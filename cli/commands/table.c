@@ -215,7 +215,8 @@ const struct rmr_command rmr_commands[] = {
 	{"shell", "the interactive shell on a process or a dump file", "PID|DUMP", 1, 1,
 		RMR_COMMAND_OUTSIDE, shell_options,
 		"The same commands without HEAP. A script on standard input, or -c, stops at the "
-		"first command that fails and exits with its status.",
+		"first command that fails and exits with its status. Behind a '|' the rest of the "
+		"line is a program that gets the results: `objects --limit 0 | less`.",
 		rmr_command_shell},
 	{"summary", "totals, and the types by bytes", "", 0, 0, HEAP_ROWS, summary_options, NULL,
 		rmr_command_summary},

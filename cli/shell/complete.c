@@ -165,6 +165,12 @@ char **rmr_complete_word(const struct rmr_shell *shell, const char *line, size_t
 			free(head);
 			return NULL;
 		}
+		if (before.piped) { // behind it is a program's line
+			*files_ret = true;
+			rmr_words_deinit(&before);
+			free(head);
+			return NULL;
+		}
 		if (!head[before.next])
 			break;
 		at = before.next;

@@ -5,11 +5,14 @@
 #include "cli/commands/commands.h"
 #include "cli/interrupt.h"
 #include "cli/shell/words.h"
+#include "cli/program.h"
 #include "inject/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct rmr_error *rmr_shell_snapshot(struct rmr_context *context)
 {
@@ -40,7 +43,7 @@ static struct rmr_error *run_command(
 		return &rmr_enomem;
 	if (words->unbalanced && !tail)
 		return rmr_error_create(RMR_E_USAGE, 0, "a quote is not closed");
-	size_t end = *next_ret - (*next_ret && !whole_line && line[*next_ret - 1] == ';');
+	size_t end = *next_ret - (*next_ret && !whole_line && strchr(";|", line[*next_ret - 1]));
 	_rmr_free_ char *text = strndup(line, end);
 	if (!text)
 		return &rmr_enomem;
@@ -51,6 +54,47 @@ static struct rmr_error *run_command(
 	return rmr_command_dispatch(&shell->context, texts, words->count, tails);
 }
 
+/** Runs a command with what follows its '|' as the reader of its results, by sh(1). */
+static struct rmr_error *run_piped(
+	struct rmr_shell *shell, const char *line, const struct rmr_words *words, size_t *next_ret)
+{
+	const char *program = line + words->next;
+	char *const argv[] = {(char *)"sh", (char *)"-c", (char *)program, NULL};
+	struct rmr_context *context = &shell->context;
+	FILE *const out = context->out;
+	const struct rmr_style style = context->style;
+	int ends[2];
+	pid_t pid;
+
+	*next_ret = strlen(line);
+	if (!program[strspn(program, " \t")])
+		return rmr_error_create(RMR_E_USAGE, 0, "a program is missing behind '|'");
+	if (fflush(out) != 0 || pipe2(ends, O_CLOEXEC) != 0)
+		return rmr_error_create(RMR_E_OS, errno, "cannot make a pipe");
+	struct rmr_error *err = rmr_program_start(argv, ends[0], fileno(out), &pid);
+	close(ends[0]);
+	context->out = err ? NULL : fdopen(ends[1], "w");
+	if (!context->out) {
+		close(ends[1]);
+		context->out = out;
+		return err ? err : &rmr_enomem;
+	}
+	context->style.width = 0;
+	context->style.bold = false;
+	size_t next;
+	err = run_command(shell, line, words, &next);
+	errno = 0;
+	if (fclose(context->out) != 0 && !err)
+		err = rmr_error_create(RMR_E_WRITE, errno, "cannot write the results");
+	context->out = out;
+	context->style = style;
+	rmr_program_wait(pid);
+	// The program has read enough.
+	if (err && err->code == RMR_E_WRITE && err->errnum == EPIPE)
+		rmr_error_destroy(rmr_take(err));
+	return err;
+}
+
 /** Runs one command and prints its error; false if the line is not to go on. */
 static bool run_and_report(
 	struct rmr_shell *shell, const char *line, const struct rmr_words *words, size_t *next_ret)
@@ -59,7 +103,11 @@ static bool run_and_report(
 
 	context->status = context->failure_status = 0;
 	rmr_interrupt_clear();
-	struct rmr_error *err = run_command(shell, line, words, next_ret);
+	const struct rmr_command *command = rmr_command_find(words->words[0].text, true);
+	bool whole_line = command && command->flags & RMR_COMMAND_LINE;
+	struct rmr_error *err = words->piped && !whole_line
+		? run_piped(shell, line, words, next_ret)
+		: run_command(shell, line, words, next_ret);
 	errno = 0;
 	if (!err && (fflush(context->out) != 0 || ferror(context->out)))
 		err = rmr_error_create(RMR_E_WRITE, errno, "cannot write the results");

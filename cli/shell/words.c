@@ -79,6 +79,10 @@ struct rmr_error *rmr_words_split(const char *line, size_t start, struct rmr_wor
 			r.at += strlen(line + r.at);
 			break;
 		}
+		if (line[r.at] == '|' && line[r.at + 1] != '|' && words.count) {
+			words.piped = true;
+			break;
+		}
 		good = add_word(&words, &r);
 	}
 	free(r.out);
@@ -86,7 +90,7 @@ struct rmr_error *rmr_words_split(const char *line, size_t start, struct rmr_wor
 		rmr_words_deinit(&words);
 		return &rmr_enomem;
 	}
-	words.next = r.at + (line[r.at] == ';');
+	words.next = r.at + (line[r.at] == ';' || words.piped);
 	words.unbalanced = r.unbalanced;
 	*ret = words;
 	return NULL;

@@ -17,12 +17,14 @@ struct rmr_word {
 struct rmr_words {
 	struct rmr_word *words;
 	size_t count;
-	size_t next;	 /**< in the line: behind the ';' that ended it, or the line's end */
+	size_t next;	 /**< in the line: behind the ';' or '|' that ended it, or the line's end */
+	bool piped;	 /**< a '|' ended it */
 	bool unbalanced; /**< a quote was not closed; the last word is the rest of the line */
 };
 
 /**
- * Splits @p line from byte @p start on, up to a ';' or a '#' that starts a word, or its end. 'text'
+ * Splits @p line from byte @p start on, up to a ';', or a '#' or '|' (but not '||', which is SQL's)
+ * that starts a word, or its end. 'text'
  * is literal; in "text" a backslash quotes " and itself; elsewhere it quotes any character. *ret is
  * ended by rmr_words_deinit().
  */

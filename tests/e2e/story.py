@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 
 import pythons
 import support
@@ -16,7 +17,7 @@ def run(*args):
     print("$ remora " + " ".join(short(a) for a in args), flush=True)
     result = support.remora(*args)
     text = result.out.rstrip() + ("\n" + result.err.rstrip() if result.err.strip() else "")
-    print("    " + text.strip("\n").replace("\n", "\n    ") + "\n", flush=True)
+    print(textwrap.indent(text.strip("\n"), "    ") + "\n", flush=True)
     if result.status != 0:
         sys.exit("remora ended with status %d" % result.status)
     return result

@@ -44,6 +44,20 @@ class Scripted(support.LiveTest):
         self.assertEqual(result.out, "'a; b;'\n")
         self.assertIn("SyntaxError", result.err)
 
+    def test_results_go_to_a_program(self):
+        with self.start("known_heap") as target:
+            path = os.path.join(self.folder(), "heap.jsonl")
+            self.good(support.remora("dump", target, "-o", path))
+            with support.unharmed(self, target):
+                result = self.shell(target, "py 4 | 3\npy 'a | cat'\n")
+                self.assertEqual(result.out, "7\n'a | cat'\n")
+        result = self.shell(path, "objects --limit 0 | head -n 2 | wc -l; echo then\n"
+                                  "sql select 'a' || 'b' as both | tr a-z A-Z\n"
+                                  "sql --format csv 'select 5 | 2 as n'\nhelp | true\n")
+        self.assertEqual(result.out, "2\nthen\nBOTH\nAB\nn\n7\n")
+        self.assertIn("missing behind '|'", self.shell(path, "objects |", 2).err)
+        self.assertIn("no object at 0x7", self.shell(path, "show 7 | cat", 1).err)
+
     def test_detach(self):
         """`py` stays attached, and `detach` leaves at once."""
         with self.start("sleep") as target:

@@ -215,6 +215,8 @@ static const struct {
 	{"a '; #'", "a|; #", 7, false, true},
 	{"a ''", "a|", 4, false, true},
 	{"a 'open; b", "a|open; b", 10, true, false},
+	{"a b | c; d", "a|b", 5, false, false},
+	{"a b|c || '|' d", "a|b|c||||||d", 14, false, false},
 };
 
 START_TEST(lines_are_split)

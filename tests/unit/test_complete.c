@@ -15,6 +15,7 @@ static const struct {
 	{"sum", "summary", false},
 	{"d", "dump dominators diff detach", false},
 	{"summary; wh", "why", false},
+	{"summary | wh", "", true},
 	{"zzz", "", false},
 	{"objects --so", "--sort", false},
 	{"objects --sort re", "retained referrers", false},
