@@ -127,6 +127,16 @@ uint64_t rmr_frames_code(struct rmr_heap_dump *w, const struct rmr_type_info *in
 	return rmr_frames_is_code(w, code) ? code : 0;
 }
 
+// The attribute that shows the code.
+static const char *code_name(struct rmr_heap_dump *w, const struct rmr_type_info *info)
+{
+	if (info->kind == RMR_KIND_FRAME)
+		return "f_code";
+	if (info->address == (uintptr_t)w->api.PyGen_Type)
+		return "gi_code";
+	return info->address == (uintptr_t)w->api.PyCoro_Type ? "cr_code" : "ag_code";
+}
+
 void rmr_frames_collect(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object)
 {
 	const struct rmr_runtime *rt = &w->rt;
@@ -147,7 +157,8 @@ void rmr_frames_collect(struct rmr_heap_dump *w, const struct rmr_type_info *inf
 		(info->kind == RMR_KIND_FRAME &&
 			rmr_word8(frame, layout->frame_owner) != OWNER_FRAME_OBJECT))
 		return;
-	const char *names[] = {"f_locals", NULL, "f_code", NULL};
+	const char *names[] = {info->kind == RMR_KIND_FRAME ? "f_locals" : NULL, NULL,
+		code_name(w, info), NULL};
 	int32_t places[] = {layout->frame_dict, layout->frame_object, layout->frame_code,
 		layout->frame_func};
 	for (int i = 0; i < 4; i++) {

@@ -200,11 +200,21 @@ static void add_lru_entries(struct rmr_heap_dump *w, uint64_t object)
 	}
 }
 
+// A struct sequence (os.stat_result, time.struct_time) has more fields than items: those are members
+// of the type, behind its items (Objects/structseq.c).
+static bool is_beyond_items(struct rmr_heap_dump *w, const struct rmr_type_info *info,
+	uint64_t object, uint64_t offset)
+{
+	return info->kind == RMR_KIND_TUPLE && !info->exact &&
+		offset >= (uint64_t)w->rt.layout->tuple_items + rmr_at(&w->rt, object, 16) * 8;
+}
+
 static void add_fields(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object)
 {
 	for (uint32_t i = 0; i < info->field_count; i++) {
 		const struct rmr_field *field = &info->fields[i];
-		if (field->offset + 8 > (uint64_t)info->basicsize)
+		if (field->offset + 8 > (uint64_t)info->basicsize &&
+			!is_beyond_items(w, info, object, field->offset))
 			continue;
 		rmr_names_add(w, rmr_at(&w->rt, object, field->offset), field->name,
 			field->borrowed);

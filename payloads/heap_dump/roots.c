@@ -303,14 +303,26 @@ static void write_frames(struct rmr_heap_dump *w, uint64_t thread, const struct 
 	}
 }
 
+static uint64_t count_interpreters(const struct rmr_heap_dump *w)
+{
+	void *interp = ((void *(*)(void))w->api.PyInterpreterState_Head)();
+	uint64_t count = 0;
+
+	for (; interp; interp = ((void *(*)(void *))w->api.PyInterpreterState_Next)(interp))
+		count++;
+	return count;
+}
+
 void rmr_roots_write(struct rmr_heap_dump *w)
 {
 	const struct rmr_layout *l = w->rt.layout;
 	const struct rmr_python_api *api = &w->api;
 	uint64_t interp = (uintptr_t)((void *(*)(void))api->PyInterpreterState_Head)();
+	// The list begins with the youngest and ends with the main one; 3.6 has no numbers.
+	uint64_t younger = count_interpreters(w) - 1;
 
-	for (uint64_t n = 0; interp; n++) {
-		uint64_t id = l->interp_id == RMR_NONE ? n : rmr_word(interp, l->interp_id);
+	for (; interp; younger--) {
+		uint64_t id = l->interp_id == RMR_NONE ? younger : rmr_word(interp, l->interp_id);
 		write_interpreter(w, interp, id);
 		uint64_t thread = (uintptr_t)((void *(*)(void *))
 				api->PyInterpreterState_ThreadHead)((void *)interp);
