@@ -43,6 +43,20 @@ static uint64_t number_of(const char *line, const char *key)
 	return rmr_json_uint(value, size, 0);
 }
 
+/* The label; of a sub-interpreter's places with its number, for each has a sys.modules. */
+static bool store_label(struct rmr_build *build, const char *line, struct rmr_stored_root *root)
+{
+	uint64_t interpreter = number_of(line, "interpreter");
+	size_t size = 0;
+	const char *value = rmr_json_get(line, "label", &size);
+	_rmr_free_ char *label = rmr_json_decode(value, size), *text = NULL;
+
+	if (!label || root->kind != RMR_ROOT_INTERPRETER || !interpreter)
+		return rmr_build_string(build, label, &root->label);
+	return asprintf(&text, "<interpreter %llu>.%s", (unsigned long long)interpreter, label) >= 0 &&
+		rmr_build_string(build, text, &root->label);
+}
+
 static bool store_root(struct rmr_build *build, const struct rmr_parsed_root *parsed,
 	uint64_t first, struct rmr_stored_root *root)
 {
@@ -59,15 +73,14 @@ static bool store_root(struct rmr_build *build, const struct rmr_parsed_root *pa
 	};
 	if (!root->thread)
 		root->thread = number_of(line, "ident");
-	if (!store_key(build, line, "root", &root->kind_text) ||
-		!store_key(build, line, "label", &root->label) ||
-		!store_key(build, line, "name", &root->thread_name) ||
-		!store_key(build, line, "function", &root->function) ||
-		!store_key(build, line, "file", &root->file))
+	if (!store_key(build, line, "root", &root->kind_text))
 		return false;
 	root->kind = kind_of(root->kind_text == RMR_NO_OBJECT ? NULL
 							      : build->strings + root->kind_text);
-	return true;
+	return store_label(build, line, root) &&
+		store_key(build, line, "name", &root->thread_name) &&
+		store_key(build, line, "function", &root->function) &&
+		store_key(build, line, "file", &root->file);
 }
 
 static int compare_rooted(const void *a, const void *b)

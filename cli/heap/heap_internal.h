@@ -212,6 +212,11 @@ enum rmr_kin {
 /** Of the object's type, a built-in one or a class of the program. */
 enum rmr_kin rmr_names_kin(const struct rmr_heap *heap, uint32_t id);
 
+/** The items of the class's __mro__, the last first; none if the dump does not have it. */
+struct rmr_ids rmr_names_mro(const struct rmr_heap *heap, uint32_t class);
+/** What @p dict has under a key that is a str, or RMR_NO_OBJECT. */
+uint32_t rmr_names_value(const struct rmr_heap *heap, uint32_t dict, const char *key);
+
 /** True if child number @p index is a key of a dict, whatever the dump calls it. */
 bool rmr_names_is_key(const struct rmr_names *names, uint64_t index);
 

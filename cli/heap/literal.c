@@ -43,7 +43,7 @@ static void add_string(struct rmr_slice slice, bool bytes, uint64_t len, size_t 
 			rmr_text_format(text, "\\%c", (char)code);
 		else if (code == '\n' || code == '\r' || code == '\t')
 			rmr_text_put(text, code == '\n' ? "\\n" : code == '\r' ? "\\r" : "\\t");
-		else if (bytes && code >= 0x7f)
+		else if (code < 0x20 || code == 0x7f || (bytes && code >= 0x7f))
 			rmr_text_format(text, "\\x%02x", code);
 		else
 			rmr_text_char(text, code);

@@ -97,8 +97,8 @@ static bool is_class_of(const struct rmr_heap *heap, uint32_t class, enum rmr_bu
 	return false;
 }
 
-/* What the class has as __mro__. Its shape alone is asked: any other name may ask for a class. */
-static struct rmr_ids bases_of(const struct rmr_heap *heap, uint32_t class)
+/* The class's shape alone is asked: any other name may ask for a class. */
+struct rmr_ids rmr_names_mro(const struct rmr_heap *heap, uint32_t class)
 {
 	static const char name[] = "\".__mro__\"";
 	struct rmr_names names = {.heap = heap};
@@ -117,7 +117,7 @@ static struct rmr_ids bases_of(const struct rmr_heap *heap, uint32_t class)
 
 static enum rmr_kin inherited_kin(const struct rmr_heap *heap, uint32_t type)
 {
-	struct rmr_ids ids = bases_of(heap, heap->types[type].class_id);
+	struct rmr_ids ids = rmr_names_mro(heap, heap->types[type].class_id);
 
 	for (uint64_t i = 0; i < ids.count; i++) {
 		if (is_class_of(heap, ids.ids[i], RMR_BUILTIN_DICT))
@@ -276,6 +276,60 @@ bool rmr_names_is_key(const struct rmr_names *names, uint64_t index)
 	if (names->rule == NAMES_PAIRS && index >= names->first && index < names->refs)
 		return ((index - names->first) % 2 == 0) == names->key_first;
 	return rmr_names_kind(names, index) == RMR_REFERENCE_KEY;
+}
+
+/* The key whose value reference number @p index is, or RMR_NO_OBJECT. */
+static uint32_t key_of(const struct rmr_names *names, uint64_t index)
+{
+	const uint32_t *ids = names->children.ids;
+
+	if (index < names->first || index >= names->refs)
+		return RMR_NO_OBJECT;
+	if (names->rule == NAMES_KEYS)
+		return ids[names->refs + names->hidden + index - names->first];
+	if (names->rule == NAMES_PAIRS && !rmr_names_is_key(names, index))
+		return ids[names->key_first ? index - 1 : index + 1];
+	return RMR_NO_OBJECT;
+}
+
+static bool is_string(const struct rmr_heap *heap, uint32_t id, const char *text)
+{
+	if (id == RMR_NO_OBJECT || rmr_heap_builtin(heap, id) != RMR_BUILTIN_STR ||
+		rmr_heap_len(heap, id) != strlen(text))
+		return false;
+	_rmr_free_ char *value = rmr_heap_value(heap, id);
+	return value && !strcmp(value, text);
+}
+
+static bool is_shape_key(struct rmr_slice name, const char *key)
+{
+	struct rmr_text text = {0};
+
+	rmr_literal_plain(name, &text);
+	_rmr_free_ char *plain = rmr_text_take(&text);
+	size_t length = strlen(key);
+	return plain && strlen(plain) == length + 4 && !strncmp(plain, "['", 2) &&
+		!memcmp(plain + 2, key, length) && !strcmp(plain + 2 + length, "']");
+}
+
+uint32_t rmr_names_value(const struct rmr_heap *heap, uint32_t dict, const char *key)
+{
+	struct rmr_names *names;
+	uint32_t found = RMR_NO_OBJECT;
+	struct rmr_error *err = rmr_names_create(heap, dict, &names);
+
+	if (err) {
+		rmr_error_destroy(err);
+		return found;
+	}
+	for (uint64_t i = 0; i < names->refs && found == RMR_NO_OBJECT; i++) {
+		bool shaped = i < names->shape_count && names->shape[i].start;
+		if (shaped ? is_shape_key(names->shape[i], key)
+			   : is_string(heap, key_of(names, i), key))
+			found = names->children.ids[i];
+	}
+	rmr_names_destroy(names);
+	return found;
 }
 
 struct rmr_items rmr_names_items(const struct rmr_heap *heap, uint32_t id)

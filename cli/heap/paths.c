@@ -4,6 +4,7 @@
 #include "attach/cleanup.h"
 #include "cli/heap/edges.h"
 #include "cli/heap/parallel.h"
+#include "cli/heap/python.h"
 #include "cli/heap/text.h"
 
 #include <ctype.h>
@@ -475,23 +476,6 @@ static bool add_steps(struct search *search, const struct hit *hit, struct rmr_p
 	return true;
 }
 
-/* True if the text of a key, ['x'], is a name that an attribute can have. */
-static bool is_attribute(const char *key, size_t *length_ret)
-{
-	size_t length = strlen(key);
-
-	if (length < 5 || key[0] != '[' || key[1] != '\'' || key[length - 2] != '\'' ||
-		key[length - 1] != ']' || isdigit((unsigned char)key[2]))
-		return false;
-	for (size_t i = 2; i < length - 2; i++) {
-		unsigned char c = (unsigned char)key[i];
-		if (!isalnum(c) && c != '_' && c < 0x80)
-			return false;
-	}
-	*length_ret = length - 4;
-	return true;
-}
-
 static void add_start(const struct rmr_heap *heap, const struct rmr_path *path,
 	struct rmr_text *text)
 {
@@ -515,70 +499,6 @@ static void add_name(const char *name, struct rmr_text *text)
 	rmr_text_format(text, "%s%s", *name == '<' ? "." : "", name);
 }
 
-static bool is_among(const char *word, const char *const *words)
-{
-	while (*words && strcmp(word, *words) != 0)
-		words++;
-	return *words != NULL;
-}
-
-/*
- * Is `.__dict__['x']` of step i `.x` for Python? Not where a class makes something else of it: of a
- * staticmethod its function, of a classmethod a method; nor where type has an attribute of that
- * name, which comes first (Objects/typeobject.c, type_getattro(), type_getsets, type_members).
- */
-static bool can_fold(const struct rmr_heap *heap, const struct rmr_path *path, size_t i,
-	size_t *length_ret)
-{
-	if (i + 1 >= path->count || strcmp(path->steps[i].name, ".__dict__") != 0 ||
-		!is_attribute(path->steps[i + 1].name, length_ret))
-		return false;
-	static const char *const bound[] = {"staticmethod", "classmethod",
-		"classmethod_descriptor", "enum.property", "types.DynamicClassAttribute", NULL};
-	static const char *const taken[] = {"['__dict__']", "['__doc__']", "['__class__']",
-		"['__text_signature__']", "['__name__']", "['__qualname__']",
-		"['__module__']", "['__annotations__']", "['__annotate__']",
-		"['__type_params__']", "['__abstractmethods__']", "['__bases__']",
-		"['__base__']", "['__mro__']", "['__flags__']", "['__basicsize__']",
-		"['__itemsize__']", "['__dictoffset__']", "['__weakrefoffset__']", NULL};
-	return !i || !is_class(heap, path->steps[i - 1].id) ||
-		(!is_among(rmr_heap_type_label(heap, path->steps[i + 1].id), bound) &&
-			!is_among(path->steps[i + 1].name, taken));
-}
-
-/* True for ".x" and for [key] with a key that is written out as Python reads it. */
-static bool is_python(const char *name)
-{
-	char quote = 0;
-
-	for (const char *p = name; *p; p++) {
-		if (quote && *p == '\\' && p[1])
-			p++;
-		else if (quote)
-			quote = *p == quote ? 0 : quote;
-		else if (*p == '\'' || *p == '"')
-			quote = *p;
-		else if (*p == '<' || !strncmp(p, "...", 3))
-			return false;
-	}
-	return true;
-}
-
-/*
- * False for what is written like an attribute of @p owner and is none: the locals of a frame object, and
- * the name that a module keeps beside its dict.
- */
-static bool is_attribute_of(const struct rmr_heap *heap, uint32_t owner, const char *name)
-{
-	static const char *const of_frames[] = {".f_back", ".f_code", ".f_builtins", ".f_globals",
-		".f_locals", ".f_trace", ".__class__", NULL};
-	const char *type = rmr_heap_type_label(heap, owner);
-
-	if (strcmp(type, "frame") == 0)
-		return is_among(name, of_frames);
-	return strcmp(type, "module") != 0 || strcmp(name, ".__name__") != 0;
-}
-
 /* How many steps from step i on have its name: the nodes of a linked list. */
 static size_t count_run(const struct rmr_path *path, size_t i)
 {
@@ -590,8 +510,17 @@ static size_t count_run(const struct rmr_path *path, size_t i)
 	return run;
 }
 
-static bool write_expression(const struct rmr_heap *heap, struct rmr_path *path)
+/* Is step i followed by `['x']`, and both together `.x`? */
+static bool can_fold(struct search *search, const struct rmr_path *path, size_t i, size_t *length_ret)
 {
+	return i + 1 < path->count && !strcmp(path->steps[i].name, ".__dict__") &&
+		rmr_python_folds(&search->edges, i ? path->steps[i - 1].id : RMR_NO_OBJECT,
+			path->steps[i + 1].id, path->steps[i + 1].name, length_ret);
+}
+
+static bool write_expression(struct search *search, struct rmr_path *path)
+{
+	const struct rmr_heap *heap = search->heap;
 	struct rmr_text text = {0};
 	size_t length;
 
@@ -602,14 +531,14 @@ static bool write_expression(const struct rmr_heap *heap, struct rmr_path *path)
 		path->is_expression &= path->steps[i].has_name;
 		if (!name)
 			continue;
-		path->is_expression &= is_python(name);
-		if (i)
-			path->is_expression &= is_attribute_of(heap, path->steps[i - 1].id, name);
-		if (can_fold(heap, path, i, &length)) {
+		if (can_fold(search, path, i, &length)) {
 			rmr_text_format(&text, ".%.*s", (int)length, path->steps[i + 1].name + 2);
 			i++;
 			continue;
 		}
+		if (path->is_expression)
+			path->is_expression = rmr_python_finds(&search->edges,
+				i ? path->steps[i - 1].id : RMR_NO_OBJECT, name);
 		size_t run = count_run(path, i);
 		add_name(name, &text);
 		if (run < RUN_MIN)
@@ -643,7 +572,7 @@ static struct rmr_error *make_paths(struct search *search, struct rmr_paths **re
 		path->start = search->hits[i].start;
 		path->root = search->hits[i].root;
 		complete = add_steps(search, &search->hits[i], path) &&
-			write_expression(search->heap, path);
+			write_expression(search, path);
 	}
 	if (!complete) {
 		rmr_paths_destroy(paths);

@@ -30,7 +30,8 @@ struct rmr_path {
 	enum rmr_path_start start;
 	uint32_t root;      /**< index of the root, for RMR_PATH_ROOT */
 	char *expression;   /**< sys.modules['app'].CACHE['k'][3].next; .__dict__['x'] folded to .x */
-	bool is_expression; /**< Python finds the object by it (of a frame: behind the frame): every
+	bool is_expression; /**< Python finds the object by it (of a frame or a
+	                         sub-interpreter: behind it): every
 	                         step has a name of Python's own, the start too, all are written out */
 	size_t count;
 	struct rmr_path_step *steps; /**< from the object that the root holds to the asked one */

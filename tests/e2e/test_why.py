@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The paths that `why` calls Python are: evaluated in the target, each gives the very object."""
 import json
-import random
 import re
 import unittest
 
@@ -9,7 +8,7 @@ import heap
 import pythons
 import support
 
-SAMPLE = 3000 if support.LONG else 500
+EACH = 20 if support.LONG else 1
 
 EVALUATE = """
 import sys
@@ -25,6 +24,20 @@ print(wrong)
 """
 
 
+def of_each_kind(found):
+    """Addresses of objects: EACH of every pair of types of which one refers to the other."""
+    chosen, counts = {}, {}
+    for holder in found.objects.values():
+        for address in holder["refs"] + holder.get("hidden", []) + holder.get("keys", []):
+            held = found.objects.get(address, {"type": "lazy"})
+            kind = holder["type"], held["type"]
+            # What Python 3.15 imports lazily becomes another object when it is looked at.
+            if "lazy" not in held["type"] and counts.get(kind, 0) < EACH and address not in chosen:
+                counts[kind] = counts.get(kind, 0) + 1
+                chosen[address] = kind
+    return list(chosen)
+
+
 class Paths(support.LiveTest):
     def test_paths_evaluate(self):
         for interpreter in pythons.supported():
@@ -35,9 +48,7 @@ class Paths(support.LiveTest):
     def check(self, target):
         path = self.folder() + "/heap.jsonl"
         self.good(support.remora("dump", target, "-o", path))
-        # What Python 3.15 imports lazily becomes another object when it is looked at.
-        addresses = sorted(a for a, o in heap.Heap(path).objects.items() if "lazy" not in o["type"])
-        addresses = random.Random(5).sample(addresses, min(SAMPLE, len(addresses)))
+        addresses = of_each_kind(heap.Heap(path))
         lines = "\n".join("why --format json %d" % address for address in addresses)
         out, at, paths = self.good(support.remora("shell", path, stdin=lines.encode())).out, 0, []
         while out[at:].strip():

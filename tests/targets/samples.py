@@ -8,7 +8,10 @@ import decimal
 import functools
 import itertools
 import operator
+import os
 import re
+import sys
+import time
 import types
 import weakref
 
@@ -60,6 +63,52 @@ class MyTuple(tuple):
 Point = collections.namedtuple("Point", "x y")
 
 
+class Shadowed:
+    """Its property comes before what its instances' dicts hold under that name."""
+    later = 1
+
+    @property
+    def shadow(self):
+        return None
+
+
+class Answers:
+    """Its items and attributes are what its code says."""
+
+    def __getattribute__(self, name):
+        return 0
+
+
+class Lookup(dict):
+    def __getitem__(self, key):
+        return 0
+
+
+class Items(list):
+    def __getitem__(self, index):
+        return 0
+
+
+class Descriptor:
+    def __get__(self, instance, owner):
+        return 0
+
+
+class Described:
+    attribute = Descriptor()
+
+
+class Meta(type):
+    @property
+    def shadow(cls):
+        return 0
+
+
+class WithMeta(metaclass=Meta):
+    shadow = ["hidden by the class of the class"]
+    seen = ["not hidden"]
+
+
 def generator(n):
     held = [n]
     yield held
@@ -88,6 +137,19 @@ def dicts():
     mixed = {"a": 1, 2: "b", None: [], (1, "t"): {}}
     return [{}, {"one": 1}, {str(n): n for n in range(200)}, dict.fromkeys(range(9)), shrunk, mixed,
             {"nested": {"deeper": {"deepest": []}}}, {b"bytes": 1.5}, MyDict(a=[1])]
+
+
+def deceivers():
+    """Objects of which Python shows something else, or nothing, where others show what they hold."""
+    shadowed, answers, odd = Shadowed(), Answers(), Plain([1])
+    shadowed.__dict__["shadow"], shadowed.later = ["hidden"], ["seen"]
+    object.__setattr__(answers, "held", ["never shown"])
+    for name in ("no name", "class", "a.b", "\u00e9", "\ufb01", "quote'"):
+        setattr(odd, name, [name])
+    keys = {float("inf"): [1], -float("inf"): [2], float("nan"): [3], ("inf", float("inf")): [4], 1e22: [5],
+            "nul\0": [6], b"nul\0": [7], "inf": [8], "escape\x1b": [9], (True, None): [10], Plain: [11]}
+    return [shadowed, answers, odd, keys, Lookup(a=[1]), Items([[1]]), Described, WithMeta, os.stat("/"),
+            time.gmtime(86400 * 9999), sys.version_info]
 
 
 def lists():
@@ -149,4 +211,4 @@ def machinery():
 
 
 SAMPLES = {"dicts": dicts(), "lists": lists(), "numbers": numbers(), "texts": texts(),
-           "containers": containers(), "machinery": machinery()}
+           "containers": containers(), "machinery": machinery(), "deceivers": deceivers()}

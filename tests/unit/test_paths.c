@@ -139,6 +139,123 @@ START_TEST(python_finds_the_object)
 }
 END_TEST
 
+/*
+ * Classes that deceive: the class C of o has a property p, an item and attribute of Python code, and
+ * no __dict__; the dict of o holds p and a keyword. Their names are in shapes, as --values none has it.
+ */
+static const char deceiving[] =
+	"{\"remora\": 1, \"id\": \"p\"}\n"
+	"{\"shape\": 1, \"names\": [\".__dict__\"]}\n"
+	"{\"shape\": 2, \"names\": [\".__dict__\", \".__mro__\"]}\n"
+	"{\"shape\": 3, \"names\": [\"['o']\", \"['d']\", \"['g']\", \"['C']\", \"['\u00e9']\", \"['l']\"]}\n"
+	"{\"shape\": 4, \"names\": [\"['p']\", \"['class']\", \"['x']\"]}\n"
+	"{\"shape\": 5, \"names\": [\"['p']\", \"['__getitem__']\", \"['made']\"]}\n"
+	"{\"shape\": 6, \"names\": [\"['__set__']\"]}\n"
+	"{\"shape\": 7, \"names\": [\"['__getattribute__']\"]}\n"
+	"{\"shape\": 8, \"names\": [\"['__get__']\"]}\n"
+	"{\"shape\": 9, \"names\": [\".p\", \".class\", \".x\"]}\n"
+	"{\"address\": 1, \"type\": \"dict\", \"size\": 1, \"len\": 1, \"refs\": [10], \"keys\": [100]}\n"
+	"{\"address\": 10, \"type\": \"module\", \"size\": 1, \"name\": \"m\", \"shape\": 1, \"refs\": [11]}\n"
+	"{\"address\": 11, \"type\": \"dict\", \"size\": 1, \"len\": 6, \"shape\": 3, \"refs\": [20, 21, 22, 30, 23, 26]}\n"
+	/* o, an instance of C; d, a dict subclass; g, of a class that answers by itself; inline values. */
+	"{\"address\": 20, \"type\": \"C\", \"class\": 30, \"size\": 1, \"shape\": 1, \"refs\": [24]}\n"
+	"{\"address\": 21, \"type\": \"C\", \"class\": 30, \"size\": 1, \"len\": 1, \"refs\": [61], \"keys\": [100]}\n"
+	"{\"address\": 22, \"type\": \"G\", \"class\": 40, \"size\": 1, \"shape\": 1, \"refs\": [25]}\n"
+	"{\"address\": 23, \"type\": \"C\", \"class\": 30, \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 24, \"type\": \"dict\", \"size\": 1, \"len\": 3, \"shape\": 4, \"refs\": [62, 63, 64]}\n"
+	"{\"address\": 25, \"type\": \"dict\", \"size\": 1, \"len\": 1, \"shape\": 4, \"refs\": [65]}\n"
+	"{\"address\": 26, \"type\": \"C\", \"class\": 30, \"size\": 1, \"shape\": 9, \"refs\": [66, 67, 68]}\n"
+	"{\"address\": 30, \"type\": \"type\", \"class\": 45, \"size\": 1, \"name\": \"C\", \"module\": \"m\", \"shape\": 2, \"refs\": [31, 32]}\n"
+	"{\"address\": 31, \"type\": \"dict\", \"size\": 1, \"len\": 3, \"shape\": 5, \"refs\": [33, 34, 35]}\n"
+	"{\"address\": 32, \"type\": \"tuple\", \"size\": 1, \"len\": 1, \"refs\": [30]}\n"
+	"{\"address\": 33, \"type\": \"property\", \"class\": 36, \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 34, \"type\": \"function\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 35, \"type\": \"D\", \"class\": 50, \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 36, \"type\": \"type\", \"class\": 45, \"size\": 1, \"name\": \"property\", \"module\": \"builtins\", \"shape\": 2, \"refs\": [37, 38]}\n"
+	"{\"address\": 37, \"type\": \"dict\", \"size\": 1, \"len\": 1, \"shape\": 6, \"refs\": [39]}\n"
+	"{\"address\": 38, \"type\": \"tuple\", \"size\": 1, \"len\": 1, \"refs\": [36]}\n"
+	"{\"address\": 39, \"type\": \"wrapper_descriptor\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 40, \"type\": \"type\", \"class\": 45, \"size\": 1, \"name\": \"G\", \"module\": \"m\", \"shape\": 2, \"refs\": [41, 42]}\n"
+	"{\"address\": 41, \"type\": \"dict\", \"size\": 1, \"len\": 1, \"shape\": 7, \"refs\": [34]}\n"
+	"{\"address\": 42, \"type\": \"tuple\", \"size\": 1, \"len\": 1, \"refs\": [40]}\n"
+	"{\"address\": 45, \"type\": \"type\", \"class\": 45, \"size\": 1, \"name\": \"type\", \"module\": \"builtins\", \"refs\": []}\n"
+	"{\"address\": 50, \"type\": \"type\", \"class\": 45, \"size\": 1, \"name\": \"D\", \"module\": \"m\", \"shape\": 2, \"refs\": [51, 52]}\n"
+	"{\"address\": 51, \"type\": \"dict\", \"size\": 1, \"len\": 1, \"shape\": 8, \"refs\": [34]}\n"
+	"{\"address\": 52, \"type\": \"tuple\", \"size\": 1, \"len\": 1, \"refs\": [50]}\n"
+	"{\"address\": 61, \"type\": \"int\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 62, \"type\": \"int\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 63, \"type\": \"int\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 64, \"type\": \"dict\", \"size\": 1, \"len\": 2, \"refs\": [69, 70, 71, 72]}\n"
+	"{\"address\": 65, \"type\": \"int\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 66, \"type\": \"int\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 67, \"type\": \"int\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 68, \"type\": \"int\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 69, \"type\": \"int\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 70, \"type\": \"float\", \"size\": 1, \"value\": \"-inf\", \"refs\": []}\n"
+	"{\"address\": 71, \"type\": \"int\", \"size\": 1, \"refs\": []}\n"
+	"{\"address\": 72, \"type\": \"float\", \"size\": 1, \"value\": 1e22, \"refs\": []}\n"
+	"{\"address\": 100, \"type\": \"str\", \"size\": 1, \"len\": 1, \"value\": \"m\", \"refs\": []}\n"
+	"{\"root\": \"interpreter\", \"label\": \"sys.modules\", \"names\": [null], \"refs\": [1]}\n";
+
+static const struct {
+	uint64_t address;
+	const char *path;
+	bool python;
+} deceptions[] = {
+	/* The property comes first; there is no way to the dict either. */
+	{62, "sys.modules['m'].o.__dict__['p']", false},
+	{63, "sys.modules['m'].o.__dict__['class']", false},
+	{64, "sys.modules['m'].o.x", true},
+	{24, "sys.modules['m'].o.__dict__", false},
+	{61, "sys.modules['m'].d['m']", false},
+	{65, "sys.modules['m'].g.__dict__['p']", false},
+	{33, "sys.modules['m'].C.p", true},
+	{35, "sys.modules['m'].C.__dict__['made']", true},
+	{23, "sys.modules['m'].__dict__['\xc3\xa9']", true},
+	{66, "sys.modules['m'].l.p", false},
+	{67, "sys.modules['m'].l.class", false},
+	{68, "sys.modules['m'].l.x", true},
+	{69, "sys.modules['m'].o.x[-inf]", false},
+	{71, "sys.modules['m'].o.x[1e22]", true},
+};
+
+START_TEST(classes_deceive)
+{
+	struct rmr_heap *heap = fixture_open(deceiving);
+	struct rmr_paths *paths;
+
+	assert_ok(rmr_paths_find(heap, fixture_id(heap, deceptions[_i].address), NULL, &paths));
+	ck_assert_str_eq(paths->paths[0].expression, deceptions[_i].path);
+	ck_assert_int_eq(paths->paths[0].is_expression, deceptions[_i].python);
+	rmr_paths_destroy(paths);
+	rmr_heap_close(heap);
+}
+END_TEST
+
+/* Each interpreter has a sys.modules: the paths of a sub-interpreter say whose. */
+START_TEST(sub_interpreters_are_named)
+{
+	struct rmr_heap *heap = fixture_open(
+		"{\"remora\": 1, \"id\": \"p\"}\n"
+		"{\"address\": 1, \"type\": \"dict\", \"size\": 1, \"len\": 1, \"refs\": [3], \"keys\": [9]}\n"
+		"{\"address\": 2, \"type\": \"dict\", \"size\": 1, \"len\": 1, \"refs\": [4], \"keys\": [9]}\n"
+		"{\"address\": 3, \"type\": \"module\", \"size\": 1, \"name\": \"m\", \"refs\": []}\n"
+		"{\"address\": 4, \"type\": \"module\", \"size\": 1, \"name\": \"m\", \"refs\": []}\n"
+		"{\"address\": 9, \"type\": \"str\", \"size\": 1, \"len\": 1, \"value\": \"m\", \"refs\": []}\n"
+		"{\"root\": \"interpreter\", \"label\": \"sys.modules\", \"interpreter\": 1, \"names\": [null], \"refs\": [1]}\n"
+		"{\"root\": \"interpreter\", \"label\": \"sys.modules\", \"interpreter\": 0, \"names\": [null], \"refs\": [2]}\n");
+	static const char *const expected[] = {"<interpreter 1>.sys.modules['m']", "sys.modules['m']"};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct rmr_paths *paths;
+		assert_ok(rmr_paths_find(heap, fixture_id(heap, 3 + i), NULL, &paths));
+		ck_assert_str_eq(paths->paths[0].expression, expected[i]);
+		rmr_paths_destroy(paths);
+	}
+	rmr_heap_close(heap);
+}
+END_TEST
+
 /* Up to Python 3.10 frames are objects: the root names the frame, the frame its locals. */
 START_TEST(frame_objects_hold_locals)
 {
@@ -260,6 +377,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tests, long_runs_are_told_by_their_number);
 	tcase_add_loop_test(tests, python_finds_the_object, 0,
 		sizeof(expressions) / sizeof(*expressions));
+	tcase_add_loop_test(tests, classes_deceive, 0, sizeof(deceptions) / sizeof(*deceptions));
+	tcase_add_test(tests, sub_interpreters_are_named);
 	tcase_add_test(tests, unknown_word_to_avoid);
 	tcase_add_test(tests, paths_are_shortest);
 	suite_add_tcase(suite, tests);
