@@ -114,7 +114,7 @@ def read(path, default=""):
 
 class Kind:
     """A kind of target. vary names what changes by itself and cannot be compared: "threads", "fds",
-    "maps", "state". busy: ticks must go on. env: what its environment has besides."""
+    "maps", "state", "masks". busy: ticks must go on. env: what its environment has besides."""
 
     def __init__(self, script, *args, busy=False, reports=True, vary="", env=None):
         self.script, self.args, self.busy, self.reports = script, args, busy, reports
@@ -145,7 +145,7 @@ KINDS = {
     "small_stacks": Kind("small_stacks", busy=True, vary="state threads maps"),
     "recursion": Kind("recursion", "3000", busy=True, vary="state"),
     "dlopens": Kind("dlopens", HELPERS, busy=True, vary="state fds maps"),
-    "setids": Kind("setids", busy=True, vary="state pending"),
+    "setids": Kind("setids", busy=True, vary="state pending masks"),
     "calls": Kind("calls", busy=True, vary="state threads maps"),
     "calls_c": Kind("calls_c", HELPERS, busy=True, vary="state pending"),
     "vforks": Kind("vforks", HELPERS, busy=True, vary="state children"),
@@ -303,7 +303,7 @@ class Snapshot:
             self.threads[tid] = {name: lines.get(name) for name in THREAD_LINES}
             if "pending" in target.kind.vary:
                 self.threads[tid].pop("SigPnd")
-        if settle and target.kind.vary & {"threads", "children"}:
+        if settle and target.kind.vary & {"threads", "children", "masks"}:
             self.settle_masks(target)
         self.fds = {}
         with contextlib.suppress(FileNotFoundError):
@@ -317,8 +317,8 @@ class Snapshot:
         self.inside = target.report() if inside and target.kind.reports else {}
 
     def settle_masks(self, target):
-        """The C library blocks all signals for a moment while it forks and starts threads: what counts
-        is what is always blocked."""
+        """The C library blocks all signals for a moment while it forks and starts threads, and the kernel
+        the one of a change of user (33) while it is handled: what counts is what is always blocked."""
         for _ in range(30):
             time.sleep(0.0005)
             for tid, lines in self.threads.items():

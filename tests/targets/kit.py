@@ -127,12 +127,24 @@ def small_stacks():
         threading.stack_size(128 * 1024)
 
 
+def is_ending(thread):
+    """Whether the system still has a thread that was joined. Some targets have no /proc."""
+    if not hasattr(thread, "native_id"):  # before 3.8
+        return len(os.listdir("/proc/self/task")) > 1
+    try:
+        os.kill(thread.native_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def have_had_a_thread():
     """From now on the C library takes its locks; what that thread left, a small stack, serves nobody."""
     import threading
     small_stacks()
-    start_thread(int).join()
+    thread = start_thread(int)
+    thread.join()
     # Before 3.13 join() returns while the thread still ends, and a snapshot could see it.
-    while len(os.listdir("/proc/self/task")) > 1:
+    while is_ending(thread):
         os.sched_yield()
     threading.stack_size(0)
