@@ -40,8 +40,11 @@ struct writer {
 	bool open, value_is_open, first_ref;
 	unsigned part; // of the list that is open
 	struct tail {
-		uint64_t owned, weak;
-		int64_t line;
+		int64_t owned, line;
+		uint64_t weak;
+		uint64_t buffer, data, base; // base 0: not known; the object's address: its own
+		uint64_t address;
+		bool has_buffer;
 		uint64_t trace;
 		uint32_t shape;
 		unsigned flags;
@@ -200,6 +203,18 @@ static char *put_flags(char *p, unsigned flags)
 	return p;
 }
 
+static char *put_buffer(char *p, const struct tail *tail)
+{
+	p = PUT(p, ",\"buffer\":");
+	p = rmr_dump_text_u64(p, tail->buffer);
+	p = PUT(p, ",\"data\":");
+	p = rmr_dump_text_u64(p, tail->data);
+	if (tail->base == tail->address)
+		return p;
+	p = PUT(p, ",\"base\":");
+	return tail->base ? rmr_dump_text_u64(p, tail->base) : PUT(p, "null");
+}
+
 // What stands between an object's value and its references.
 static char *put_tail(char *p, const struct tail *tail)
 {
@@ -216,8 +231,10 @@ static char *put_tail(char *p, const struct tail *tail)
 	}
 	if (tail->owned) {
 		p = PUT(p, ",\"owned\":");
-		p = rmr_dump_text_u64(p, tail->owned);
+		p = rmr_dump_text_i64(p, tail->owned);
 	}
+	if (tail->has_buffer)
+		p = put_buffer(p, tail);
 	if (tail->shape) {
 		p = PUT(p, ",\"shape\":");
 		p = rmr_dump_text_u64(p, tail->shape);
@@ -267,7 +284,8 @@ static struct rmr_error *read_type(struct writer *w, struct rmr_dump_cursor *c)
 	return NULL;
 }
 
-static struct rmr_error *read_shape(struct writer *w, struct rmr_dump_cursor *c)
+// A line with a number and a list: a shape and its names, or a trace and its frames.
+static struct rmr_error *read_list(struct writer *w, struct rmr_dump_cursor *c, bool is_trace)
 {
 	uint64_t word = rmr_dump_next_word(c);
 	uint32_t count = (uint32_t)(word >> 32);
@@ -278,43 +296,22 @@ static struct rmr_error *read_shape(struct writer *w, struct rmr_dump_cursor *c)
 	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, RMR_DUMP_LINE_ROOM, &line);
 	if (err)
 		return err;
-	p = PUT(line, "{\"shape\":");
+	p = is_trace ? PUT(line, "{\"trace\":") : PUT(line, "{\"shape\":");
 	p = rmr_dump_text_u64(p, (uint32_t)word);
-	p = PUT(p, ",\"names\":[");
+	p = is_trace ? PUT(p, ",\"frames\":[") : PUT(p, ",\"names\":[");
 	for (uint32_t i = 0; i < count; i++) {
-		struct rmr_dump_text name = rmr_dump_next_text(c);
+		uint64_t number = is_trace ? rmr_dump_next_word(c) : 0;
+		struct rmr_dump_text text = rmr_dump_next_text(c);
 		if (c->failed)
-			return rmr_dump_bad("a shape");
+			return rmr_dump_bad(is_trace ? "a trace" : "a shape");
 		if (i)
 			*p++ = ',';
-		p = rmr_dump_put_name(p, &name);
-	}
-	p = PUT(p, "]}\n");
-	rmr_dump_sink_commit(w->sink, (size_t)(p - line));
-	return NULL;
-}
-
-static struct rmr_error *read_trace(struct writer *w, struct rmr_dump_cursor *c)
-{
-	uint64_t word = rmr_dump_next_word(c);
-	uint32_t count = (uint32_t)(word >> 32);
-	char *line, *p;
-
-	if (w->meliae)
-		return NULL;
-	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, RMR_DUMP_LINE_ROOM, &line);
-	if (err)
-		return err;
-	p = PUT(line, "{\"trace\":");
-	p = rmr_dump_text_u64(p, (uint32_t)word);
-	p = PUT(p, ",\"frames\":[");
-	for (uint32_t i = 0; i < count; i++) {
-		uint64_t number = rmr_dump_next_word(c);
-		struct rmr_dump_text file = rmr_dump_next_text(c);
-		if (c->failed)
-			return rmr_dump_bad("a trace");
-		p = i ? PUT(p, ",[") : PUT(p, "[");
-		p = rmr_dump_put_text(p, &file);
+		if (!is_trace) {
+			p = rmr_dump_put_name(p, &text);
+			continue;
+		}
+		*p++ = '[';
+		p = rmr_dump_put_text(p, &text);
 		*p++ = ',';
 		p = rmr_dump_text_u64(p, number);
 		*p++ = ']';
@@ -351,7 +348,9 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 	o->rc = o->rec.rc;
 	o->tail.flags = flags;
 	o->tail.shape = o->rec.shape;
-	o->tail.owned = o->tail.weak = o->tail.trace = 0;
+	o->tail.owned = 0;
+	o->tail.weak = o->tail.trace = 0;
+	o->tail.has_buffer = o->rec.head.part & RMR_OBJECT_BUFFER;
 	o->hidden = o->keys = 0;
 	if (flags & RMR_OBJECT_WIDE) {
 		o->size = rmr_dump_next_word(c);
@@ -360,7 +359,7 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 	if (flags & RMR_OBJECT_LEN)
 		o->len = rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_OWNED)
-		o->tail.owned = rmr_dump_next_word(c);
+		o->tail.owned = (int64_t)rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_WEAK)
 		o->tail.weak = rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_COUNTS) {
@@ -372,6 +371,12 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 		o->tail.line = (int64_t)rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_TRACE)
 		o->tail.trace = rmr_dump_next_word(c);
+	if (o->tail.has_buffer) {
+		o->tail.buffer = rmr_dump_next_word(c);
+		o->tail.data = rmr_dump_next_word(c);
+		o->tail.base = rmr_dump_next_word(c);
+		o->tail.address = o->rec.address;
+	}
 	if (flags & RMR_OBJECT_NAME)
 		o->name = rmr_dump_next_text(c);
 	if (flags & RMR_OBJECT_MODULE)
@@ -647,13 +652,13 @@ static struct rmr_error *read_record(struct writer *w, const unsigned char *byte
 	case RMR_REC_TYPE:
 		return read_type(w, &c);
 	case RMR_REC_SHAPE:
-		return read_shape(w, &c);
+		return read_list(w, &c, false);
 	case RMR_REC_ROOT:
 		if (head->size < sizeof(struct rmr_rec_root_head))
 			return rmr_dump_bad("a short root");
 		return w->meliae ? NULL : rmr_dump_root(w->sink, w->tally, &c, head);
 	case RMR_REC_TRACE:
-		return read_trace(w, &c);
+		return read_list(w, &c, true);
 	case RMR_REC_COUNT:
 		w->tracked = rmr_dump_next_word(&c);
 		w->tracked_done = rmr_dump_next_word(&c);

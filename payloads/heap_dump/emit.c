@@ -7,6 +7,7 @@ enum {
 	MAX_CHARACTERS = 100,
 	MAX_DIGITS_SHORT = 12, // 30-bit digits: 108 decimal digits
 	MAX_DIGITS_FULL = 476, // 4300 decimal digits, Python's own limit for printing
+	HAS_BUFFER = RMR_OBJECT_BUFFER << 16,
 };
 
 // ---- the record ----
@@ -48,7 +49,7 @@ struct facts {
 	bool has_len, has_line, has_value;
 	bool value_goes_on;
 	uint32_t shape, trace;
-	unsigned flags; // IMMORTAL and what follows it
+	unsigned flags; // IMMORTAL and what follows it; from bit 16 on those of the record's part
 };
 
 static uint64_t *put_name(uint64_t *p, struct rmr_span name)
@@ -58,7 +59,7 @@ static uint64_t *put_name(uint64_t *p, struct rmr_span name)
 	return rmr_values_put(p, name, 0, false);
 }
 
-static uint64_t *put_head(uint64_t *p, const struct rmr_type_info *info, uint64_t object,
+static uint64_t *put_head(struct rmr_heap_dump *w, uint64_t *p, const struct rmr_type_info *info, uint64_t object,
 	const struct facts *f, unsigned *flags, uint32_t hidden, uint32_t keys)
 {
 	bool wide = (f->size | f->rc) >> 32;
@@ -96,6 +97,11 @@ static uint64_t *put_head(uint64_t *p, const struct rmr_type_info *info, uint64_
 	if (f->trace) {
 		*flags |= RMR_OBJECT_TRACE;
 		*p++ = f->trace;
+	}
+	if (unlikely(f->flags & HAS_BUFFER)) {
+		*p++ = w->buffer.bytes;
+		*p++ = w->buffer.data;
+		*p++ = w->buffer.base;
 	}
 	if (f->name.size) {
 		*flags |= RMR_OBJECT_NAME;
@@ -230,6 +236,7 @@ static void container_facts(struct rmr_heap_dump *w, const struct rmr_type_info 
 	uint64_t length;
 
 	switch (info->kind) {
+	case RMR_KIND_ARRAY:
 	case RMR_KIND_BYTEARRAY:
 	case RMR_KIND_VAR:
 		if (w->request.meliae)
@@ -260,12 +267,17 @@ static void container_facts(struct rmr_heap_dump *w, const struct rmr_type_info 
 			f->weak = 0;
 		break;
 	}
+	if (unlikely(rmr_buffers_has(info)) && !w->request.meliae &&
+		rmr_buffers_get(w, info, object, f->size, &w->buffer)) {
+		f->flags |= HAS_BUFFER;
+		f->owned = (uint64_t)w->buffer.owned;
+	}
 	// Values that lie outside of the dict (3.11, 3.12) or behind the fixed part (3.13+).
 	if (info->managed_dict) {
 		uint64_t word = rmr_word(object, -24), values = rmr_word(object, -32);
 		if ((rt->minor == 12 && (word & 1)) || (rt->minor == 11 && values) ||
 			info->inline_values)
-			f->owned = info->inline_size;
+			f->owned += info->inline_size;
 	}
 }
 
@@ -384,8 +396,8 @@ static void emit_long_value(struct rmr_heap_dump *w, const struct rmr_type_info 
 		return;
 	f->value.size = RMR_REC_PART_TEXT;
 	f->value_goes_on = true;
-	uint64_t *end = put_head(start, info, object, f, &flags, 0, 0);
-	rmr_emit_end(w, start, end, RMR_REC_OBJECT, 0, flags | RMR_OBJECT_MORE);
+	uint64_t *end = put_head(w, start, info, object, f, &flags, 0, 0);
+	rmr_emit_end(w, start, end, RMR_REC_OBJECT, flags >> 16, flags | RMR_OBJECT_MORE);
 	for (bool more = true; more;) {
 		rest.data = (const char *)rest.data + RMR_REC_PART_TEXT;
 		rest.size -= RMR_REC_PART_TEXT;
@@ -417,8 +429,8 @@ static void emit_leaf(struct rmr_heap_dump *w, const struct rmr_type_info *info,
 	uint64_t *start = rmr_emit_begin(w);
 	if (!start)
 		return;
-	uint64_t *end = put_head(start, info, object, &f, &flags, 0, 0);
-	rmr_emit_end(w, start, end, RMR_REC_OBJECT, 0, flags);
+	uint64_t *end = put_head(w, start, info, object, &f, &flags, 0, 0);
+	rmr_emit_end(w, start, end, RMR_REC_OBJECT, flags >> 16, flags);
 }
 
 // ---- objects with references ----
@@ -444,9 +456,9 @@ static void spill(struct rmr_heap_dump *w, struct collector *c)
 		unsigned flags;
 		uint64_t *start = rmr_emit_begin(w);
 		if (start) {
-			uint64_t *end = put_head(start, c->info, c->object, c->facts, &flags, 0, 0);
+			uint64_t *end = put_head(w, start, c->info, c->object, c->facts, &flags, 0, 0);
 			put_addresses(end, from, c->count);
-			rmr_emit_end(w, start, end + c->count, RMR_REC_OBJECT, 0,
+			rmr_emit_end(w, start, end + c->count, RMR_REC_OBJECT, flags >> 16,
 				flags | RMR_OBJECT_MORE);
 		}
 		c->spilled = true;
@@ -566,36 +578,13 @@ static void follow_spilled(struct rmr_heap_dump *w, struct rmr_type_info *info, 
 	}
 }
 
-// The elements of a numpy array of objects that owns them: ndarray has no tp_traverse, and a view's
-// elements are its base's. NULL if there are none.
-static const uint64_t *array_elements(struct rmr_heap_dump *w, uint64_t array, uint64_t *count_ret)
-{
-	enum { DATA = 16, ND = 24, DIMENSIONS = 32, DESCR = 56, FLAGS = 64, OWNDATA = 4 };
-	enum { DESCR_TYPE_NUM = 28, NPY_OBJECT = 17, MAX_DIMENSIONS = 64 };
-	const struct rmr_runtime *rt = &w->rt;
-	uint64_t descr = rmr_at(rt, array, DESCR), data = rmr_at(rt, array, DATA);
-	uint64_t dimensions = rmr_at(rt, array, DIMENSIONS), count = 1;
-	int32_t nd = rmr_at32(rt, array, ND);
-
-	if (!(rmr_at32(rt, array, FLAGS) & OWNDATA) || !rmr_memory_has(w, descr, 64) ||
-		rmr_at32(rt, descr, DESCR_TYPE_NUM) != NPY_OBJECT || nd < 0 || nd > MAX_DIMENSIONS ||
-		(nd && !rmr_memory_has(w, dimensions, 8 * (uint64_t)nd)))
-		return NULL;
-	for (int32_t i = 0; i < nd; i++) {
-		if (__builtin_mul_overflow(count, rmr_word(dimensions, i * 8), &count))
-			return NULL;
-	}
-	if (!count || count >> 40 || !rmr_memory_has(w, data, count * 8))
-		return NULL;
-	*count_ret = count;
-	return (const uint64_t *)(uintptr_t)data;
-}
-
-// An array of objects: base and dtype, then the elements, in as many parts as it takes.
+// An array of objects or of records with objects: base and dtype, then the elements, in as many parts
+// as it takes.
 static void emit_array(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
-	struct facts *f, const uint64_t *elements, uint64_t count)
+	struct facts *f, const struct rmr_elements *e)
 {
 	uint64_t *scratch = w->scratch + w->scratch_top, total;
+	uint64_t count = e->count * e->offset_count;
 	uint32_t fixed;
 	unsigned flags;
 
@@ -606,16 +595,17 @@ static void emit_array(struct rmr_heap_dump *w, const struct rmr_type_info *info
 	uint64_t *start = rmr_emit_begin(w);
 	if (!start)
 		return;
-	uint64_t *end = put_head(start, info, object, f, &flags, 0, 0);
-	rmr_emit_end(w, start, end, RMR_REC_OBJECT, 0, flags | RMR_OBJECT_MORE);
+	uint64_t *end = put_head(w, start, info, object, f, &flags, 0, 0);
+	rmr_emit_end(w, start, end, RMR_REC_OBJECT, flags >> 16, flags | RMR_OBJECT_MORE);
 	put_part(w, RMR_PART_HIDDEN, scratch, fixed, true);
 	for (uint64_t i = 0; i < count && !w->failed; i += RMR_REC_PART_REFS) {
 		uint64_t rest = count - i;
 		uint32_t part = (uint32_t)(rest < RMR_REC_PART_REFS ? rest : RMR_REC_PART_REFS);
 		uint32_t used = 0;
 		for (uint32_t k = 0; k < part; k++) {
-			scratch[fixed + used] = elements[i + k];
-			used += elements[i + k] != 0; // NULL is None to numpy
+			uint64_t element = rmr_buffers_element(e, i + k);
+			scratch[fixed + used] = element;
+			used += element != 0; // NULL is None to numpy
 		}
 		put_part(w, RMR_PART_HIDDEN, scratch + fixed, used, part < rest);
 		total += used;
@@ -626,7 +616,7 @@ static void emit_array(struct rmr_heap_dump *w, const struct rmr_type_info *info
 	for (uint32_t i = 0; i < fixed; i++)
 		rmr_emit_child(w, scratch[i]);
 	for (uint64_t i = 0; i < count && !w->failed; i++)
-		rmr_emit_child(w, elements[i]);
+		rmr_emit_child(w, rmr_buffers_element(e, i));
 	w->scratch_top -= fixed;
 }
 
@@ -682,14 +672,26 @@ static void emit_node(struct rmr_heap_dump *w, struct rmr_type_info *info, uint6
 	if (!start)
 		return;
 	unsigned flags;
-	uint64_t *end = put_head(start, info, object, f, &flags, hidden, keys);
+	uint64_t *end = put_head(w, start, info, object, f, &flags, hidden, keys);
 	put_addresses(end, scratch, all + keys);
-	rmr_emit_end(w, start, end + all + keys, RMR_REC_OBJECT, 0, flags);
+	rmr_emit_end(w, start, end + all + keys, RMR_REC_OBJECT, flags >> 16, flags);
 	count_object(w, f, all + keys);
 	w->scratch_top += all + keys;
 	for (uint32_t i = 0; i < all + keys; i++)
 		rmr_emit_child(w, scratch[i]);
 	w->scratch_top = c.base;
+}
+
+// False if it holds no elements that are objects.
+__attribute__((noinline)) static bool emit_elements(struct rmr_heap_dump *w,
+	const struct rmr_type_info *info, uint64_t object, struct facts *f)
+{
+	struct rmr_elements elements;
+
+	if (!rmr_buffers_elements(w, info, object, &elements))
+		return false;
+	emit_array(w, info, object, f, &elements);
+	return true;
 }
 
 void rmr_emit(struct rmr_heap_dump *w, uint64_t object, bool tracked)
@@ -715,13 +717,8 @@ void rmr_emit(struct rmr_heap_dump *w, uint64_t object, bool tracked)
 	name_facts(w, info, object, &f);
 	if (unlikely(w->request.meliae))
 		meliae_names(w, info, object, &f);
-	uint64_t count;
-	const uint64_t *elements =
-		info->kind == RMR_KIND_NDARRAY ? array_elements(w, object, &count) : NULL;
 	w->depth++;
-	if (unlikely(elements))
-		emit_array(w, info, object, &f, elements, count);
-	else
+	if (likely(info->kind < RMR_KIND_NDARRAY) || !emit_elements(w, info, object, &f))
 		emit_node(w, info, object, &f);
 	w->depth--;
 }

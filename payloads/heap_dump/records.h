@@ -36,7 +36,7 @@ enum rmr_rec_kind {
 struct rmr_rec {
 	uint32_t size; /**< bytes of the whole record, this word included */
 	uint8_t kind;  /**< enum rmr_rec_kind */
-	uint8_t part;  /**< PART: enum rmr_rec_part; ROOT: enum rmr_rec_root */
+	uint8_t part;  /**< PART: enum rmr_rec_part; ROOT: enum rmr_rec_root; OBJECT: flags */
 	uint16_t flags;
 };
 
@@ -94,7 +94,7 @@ struct rmr_rec_shape {
 enum rmr_object_flags {
 	RMR_OBJECT_WIDE = 1 << 0,   /**< uint64_t size, int64_t rc instead of the 32-bit ones */
 	RMR_OBJECT_LEN = 1 << 1,    /**< uint64_t */
-	RMR_OBJECT_OWNED = 1 << 2,  /**< uint64_t, bytes */
+	RMR_OBJECT_OWNED = 1 << 2,  /**< int64_t, bytes */
 	RMR_OBJECT_WEAK = 1 << 3,   /**< uint64_t, address */
 	RMR_OBJECT_COUNTS = 1 << 4, /**< uint32_t hidden, uint32_t keys in this record; else both 0 */
 	RMR_OBJECT_LINE = 1 << 5,   /**< int64_t */
@@ -103,12 +103,18 @@ enum rmr_object_flags {
 	RMR_OBJECT_FILE = 1 << 8,   /**< text */
 	RMR_OBJECT_VALUE = 1 << 9,  /**< text */
 	RMR_OBJECT_MORE = 1 << 10,  /**< PART records follow; also a flag of PART itself */
-	RMR_OBJECT_TRACE = 1 << 15, /**< uint64_t, id of a TRACE record; after LINE, before NAME */
+	RMR_OBJECT_TRACE = 1 << 15, /**< uint64_t, id of a TRACE record; after LINE, before BUFFER */
 	// What the dump's "flags" key says.
 	RMR_OBJECT_IMMORTAL = 1 << 11,
 	RMR_OBJECT_INTERNED = 1 << 12,
 	RMR_OBJECT_UNTRACKED = 1 << 13,
 	RMR_OBJECT_APPROXIMATE = 1 << 14,
+};
+
+/** Bits of an object's struct rmr_rec.part: more flags. */
+enum {
+	/** uint64_t bytes, data (address), base (the object's own address, another one's, or 0); before NAME */
+	RMR_OBJECT_BUFFER = 1 << 0,
 };
 
 /**

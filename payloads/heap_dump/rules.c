@@ -55,10 +55,13 @@ const struct rmr_rule rmr_rules[] = {
 	{"longrange_iterator", 6, 11, {F(16, 0), F(24, 0), F(32, 0), F(40, 0)}},
 	{"longrange_iterator", 12, 15, {F(16, 0), F(24, 0), F(32, 0)}},
 	{"datetime.timezone", 6, 15, {F(16, 0), F(24, 0)}},
+	{"managedbuffer", 6, 15, {F(40, "obj")}},
 	{"_io.BytesIO", 6, 11, {F(16, 0)}},
 	{"_io.StringIO", 6, 10, {F(88, 0)}},
 	// numpy/core/include/numpy/ndarraytypes.h, PyArrayObject_fields (1.x and 2.x).
 	{"numpy.ndarray", 6, 15, {F(48, "base"), F(56, "dtype")}},
+	// numpy/core/include/numpy/arrayscalars.h, PyVoidScalarObject.
+	{"numpy.void", 6, 15, {F(48, "base"), F(32, "dtype")}},
 	// ufuncobject.h, PyUFuncObject: of 1.22 and later, 2.x too; a shorter struct ends before it.
 	{"numpy.ufunc", 6, 15, {F(224, 0)}},
 	// Generators before 3.11: the frame is an object of its own. After: frames.c.

@@ -134,9 +134,7 @@ static void find_kind(struct rmr_heap_dump *w, struct rmr_type_info *info, uint6
 	}
 }
 
-// True if type @p base is one that C code made with this tp_name: static, or (as a name with a dot
-// in it) a heap type of an extension module.
-static bool is_c_type(struct rmr_heap_dump *w, uint64_t base, const char *name)
+bool rmr_types_is_c(struct rmr_heap_dump *w, uint64_t base, const char *name)
 {
 	struct rmr_span span = rmr_values_c_string(w, rmr_at(&w->rt, base, RMR_TYPE_NAME));
 	bool dotted = false;
@@ -146,6 +144,27 @@ static bool is_c_type(struct rmr_heap_dump *w, uint64_t base, const char *name)
 	for (const char *c = name; *c; c++)
 		dotted |= *c == '.';
 	return dotted || !(rmr_at(&w->rt, base, RMR_TYPE_FLAGS) & RMR_TPFLAG_HEAPTYPE);
+}
+
+static void find_c_kind(struct rmr_heap_dump *w, struct rmr_type_info *info, uint64_t base)
+{
+	static const struct {
+		const char *name;
+		uint8_t kind;
+	} kinds[] = {
+		{"collections.deque", RMR_KIND_VAR},
+		{"functools._lru_cache_wrapper", RMR_KIND_LRU_CACHE},
+		{"datetime.datetime", RMR_KIND_DATETIME}, {"datetime.time", RMR_KIND_DATETIME},
+	};
+
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (rmr_types_is_c(w, base, kinds[i].name))
+			info->kind = kinds[i].kind;
+	}
+	if (info->kind == RMR_KIND_OTHER)
+		info->kind = rmr_buffers_kind(w, base);
+	if (info->kind == RMR_KIND_DTYPE)
+		info->dtype = rmr_buffers_dtype(w, base);
 }
 
 // ---- fields ----
@@ -188,7 +207,7 @@ static void add_rules(struct rmr_heap_dump *w, struct field_list *list, uint64_t
 {
 	for (const struct rmr_rule *rule = rmr_rules; rule->type; rule++) {
 		if (w->rt.minor < rule->first || w->rt.minor > rule->last ||
-			!is_c_type(w, type, rule->type))
+			!rmr_types_is_c(w, type, rule->type))
 			continue;
 		for (const struct rmr_rule_field *field = rule->fields; field->offset; field++) {
 			struct rmr_name name = {(uintptr_t)field->name, RMR_STYLE_ATTR, true};
@@ -241,6 +260,19 @@ static void add_code_fields(struct rmr_heap_dump *w, struct field_list *list)
 	}
 }
 
+// numpy's dtypes: only those of records have fields; in numpy 1.x all of them have the place.
+static void add_dtype_fields(struct rmr_heap_dump *w, struct field_list *list,
+	const struct rmr_type_info *info)
+{
+	const struct rmr_dtype_layout *dtype = info->dtype;
+
+	add_field(list, RMR_C_NAME("metadata"), (uint64_t)dtype->metadata, false);
+	if (dtype->itemsize_is_wide && !rmr_types_is_c(w, info->address, "numpy.dtypes.VoidDType"))
+		return;
+	add_field(list, RMR_C_NAME("names"), (uint64_t)dtype->names, false);
+	add_field(list, RMR_C_NAME("fields"), (uint64_t)dtype->fields, false);
+}
+
 // Most derived first, as subtype_traverse() visits them.
 static void find_fields(struct rmr_heap_dump *w, struct rmr_type_info *info)
 {
@@ -249,6 +281,8 @@ static void find_fields(struct rmr_heap_dump *w, struct rmr_type_info *info)
 
 	_Static_assert(sizeof(*list) <= RMR_SCRATCH_MIN * 8, "fits what the scratch has left");
 	list->count = 0;
+	if (info->kind == RMR_KIND_DTYPE)
+		add_dtype_fields(w, list, info);
 	for (int i = 0; base && i < MAX_BASES && rmr_is_readable(w, base); i++) {
 		add_rules(w, list, base);
 		if (base == (uintptr_t)w->api.PyType_Type)
@@ -386,16 +420,8 @@ static struct rmr_type_info *make(struct rmr_heap_dump *w, uint64_t type)
 	uint64_t base = type;
 	for (int i = 0; base && i < MAX_BASES && rmr_is_readable(w, base); i++) {
 		find_kind(w, info, base);
-		if (info->kind == RMR_KIND_OTHER &&
-			(is_c_type(w, base, "collections.deque") || is_c_type(w, base, "array.array")))
-			info->kind = RMR_KIND_VAR;
-		if (info->kind == RMR_KIND_OTHER && is_c_type(w, base, "functools._lru_cache_wrapper"))
-			info->kind = RMR_KIND_LRU_CACHE;
-		if (info->kind == RMR_KIND_OTHER && is_c_type(w, base, "numpy.ndarray"))
-			info->kind = RMR_KIND_NDARRAY;
-		if (info->kind == RMR_KIND_OTHER && (is_c_type(w, base, "datetime.datetime") ||
-						is_c_type(w, base, "datetime.time")))
-			info->kind = RMR_KIND_DATETIME;
+		if (info->kind == RMR_KIND_OTHER)
+			find_c_kind(w, info, base);
 		base = rmr_at(&w->rt, base, RMR_TYPE_BASE);
 	}
 	find_layout(w, info);

@@ -8,7 +8,7 @@
  *     types.c   what is known of each type      names.c  names of references, shapes
  *     sizes.c   sys.getsizeof                   values.c values, names, texts
  *     frames.c  frames and generators           roots.c  root records
- *     traces.c  tracemalloc's tables
+ *     buffers.c who owns which bytes            traces.c tracemalloc's tables
  *     held.c    what the interpreter's own C state holds
  *     images.c  the writable data of programs and libraries
  *     memory.c  mmap, the map of readable pages, the set of objects seen
@@ -54,9 +54,26 @@ enum rmr_kind {
 	RMR_KIND_DESCRIPTOR,
 	RMR_KIND_DATETIME,
 	RMR_KIND_RANGE,
-	RMR_KIND_NDARRAY,
+	RMR_KIND_DTYPE, /**< numpy.dtype */
 	RMR_KIND_LRU_CACHE,
-	RMR_KIND_VAR, /**< ob_size is the len: deque, array */
+	RMR_KIND_VAR, /**< ob_size is the len: deque */
+	// buffers.c knows their bytes, as it does a bytearray's.
+	RMR_KIND_ARRAY, /**< array.array */
+	RMR_KIND_MEMORYVIEW,
+	RMR_KIND_MANAGED_BUFFER, /**< what the memoryviews of one buffer share */
+	RMR_KIND_PICKLE_BUFFER,
+	RMR_KIND_MMAP,
+	RMR_KIND_CDATA, /**< all of ctypes' objects that hold data */
+	RMR_KIND_BYTESIO,
+	RMR_KIND_BYTESIO_EXPORT,
+	RMR_KIND_NDARRAY,
+	RMR_KIND_VOID, /**< numpy.void: a record, often a view of an array */
+};
+
+/** Where a numpy.dtype has what the walker reads. */
+struct rmr_dtype_layout {
+	int32_t itemsize, flags, subarray, fields, names, metadata;
+	bool itemsize_is_wide; /**< numpy 2: 64 bits */
 };
 
 /** By which rule `__sizeof__` counts. */
@@ -112,6 +129,7 @@ struct rmr_type_info {
 	uint32_t inline_size; /**< bytes of inline values of each object */
 	uint32_t field_count;
 	struct rmr_field *fields;
+	const struct rmr_dtype_layout *dtype; /**< of RMR_KIND_DTYPE */
 };
 
 /** Bytes or characters that a record takes over. */
@@ -146,6 +164,26 @@ struct rmr_chunk {
 
 struct rmr_range {
 	uint64_t start, end;
+};
+
+/** The bytes that an object shows. */
+struct rmr_buffer {
+	uint64_t data;  /**< address of the first */
+	uint64_t bytes;
+	uint64_t base;  /**< whose they are: the object itself, another one, or 0: not known */
+	int64_t owned;  /**< what the object owns less what sys.getsizeof counts of it */
+	bool is_in_size; /**< sys.getsizeof counts bytes beside tp_basicsize */
+};
+
+enum { RMR_MAX_OFFSETS = 64 };
+
+/** References in the memory of an array: at each of @c offsets in each of its items. */
+struct rmr_elements {
+	uint64_t data, count;
+	uint32_t step;
+	uint32_t offset_count;
+	bool too_many;
+	uint32_t offsets[RMR_MAX_OFFSETS];
 };
 
 struct rmr_block; // memory.c
@@ -212,6 +250,7 @@ struct rmr_heap_dump {
 
 	// emit.c
 	struct collector *collector; /**< of the object in hand */
+	struct rmr_buffer buffer;    /**< of the object in hand, if it has one */
 	uint64_t *scratch;
 	uint32_t scratch_top;
 	uint32_t depth;
@@ -337,6 +376,11 @@ static inline struct rmr_type_info *rmr_types_get(struct rmr_heap_dump *w, uint6
 }
 
 bool rmr_types_init(struct rmr_heap_dump *w);
+/**
+ * True if type @p base is one that C code made with this tp_name: static, or (as a name with a dot in
+ * it) a heap type of an extension module.
+ */
+bool rmr_types_is_c(struct rmr_heap_dump *w, uint64_t base, const char *name);
 /** tp_dict, also of a static type of 3.12 or later (then the main interpreter's). */
 uint64_t rmr_types_dict(struct rmr_heap_dump *w, uint64_t type);
 /** The dict of subclasses of a static type of 3.12 or later, or 0. */
@@ -397,6 +441,42 @@ uint64_t rmr_sizes_int_digits(struct rmr_heap_dump *w, uint64_t object, bool *ne
 /** Finds the rule for a new type. */
 void rmr_sizes_find_rule(struct rmr_heap_dump *w, struct rmr_type_info *info);
 uint64_t rmr_sizes_keys(struct rmr_heap_dump *w, uint64_t keys);
+
+// ---- buffers.c ----
+
+/** The kind of a C type whose objects have bytes, or numpy.dtype; RMR_KIND_OTHER for all others. */
+uint8_t rmr_buffers_kind(struct rmr_heap_dump *w, uint64_t type);
+/** The layout of the objects of numpy.dtype, which its members tell; NULL if it is none that is known. */
+const struct rmr_dtype_layout *rmr_buffers_dtype(struct rmr_heap_dump *w, uint64_t type);
+/** True for the kinds that rmr_buffers_get() knows. */
+static inline bool rmr_buffers_has(const struct rmr_type_info *info)
+{
+	return info->kind >= RMR_KIND_ARRAY || info->kind == RMR_KIND_BYTEARRAY;
+}
+
+/**
+ * The bytes of an object of a kind that has some; false if it has none.
+ * @param size  sys.getsizeof(object)
+ */
+bool rmr_buffers_get(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
+	uint64_t size, struct rmr_buffer *ret);
+/**
+ * The references in the memory of a numpy array or record that owns it: ndarray has no tp_traverse,
+ * and a view's elements are its base's. False if there are none.
+ */
+bool rmr_buffers_elements(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
+	struct rmr_elements *ret);
+
+/** Reference number @p i of all; 0 for none. */
+static inline uint64_t rmr_buffers_element(const struct rmr_elements *e, uint64_t i)
+{
+	uint64_t item = e->offset_count == 1 ? i : i / e->offset_count, element;
+	uint32_t offset = e->offsets[e->offset_count == 1 ? 0 : i % e->offset_count];
+
+	// Items of a packed record lie anywhere.
+	memcpy(&element, (const char *)(uintptr_t)e->data + item * e->step + offset, 8);
+	return element;
+}
 
 // ---- names.c ----
 

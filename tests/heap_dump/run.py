@@ -29,7 +29,7 @@ def main():
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         for python in filter(supports, interpreters()):
-            for script in ("compare.py", "faults.py", "extremes.py", "traces.py"):
+            for script in ("compare.py", "faults.py", "extremes.py", "traces.py", "buffers.py"):
                 command = [python, "-W", "ignore", os.path.join(here, script)] + sys.argv[1:3]
                 print(python, script, flush=True)
                 if subprocess.call(command + [os.path.join(folder, "dump.jsonl")], timeout=300):
