@@ -20,11 +20,13 @@ static const struct rmr_column columns[] = {
 	{"bytes", NULL, RMR_KIND_BYTES},
 	{"bytes_share", "%", RMR_KIND_SHARE},
 	{"cumulative", "cum %", RMR_KIND_SHARE},
+	{"owned", NULL, RMR_KIND_BYTES},
 	{"retained", NULL, RMR_KIND_BYTES},
 };
 
 enum {
 	COLUMNS = sizeof(columns) / sizeof(*columns),
+	OWNED = 6, // the column
 };
 
 static double share(uint64_t part, uint64_t whole)
@@ -36,9 +38,19 @@ static void put_groups(
 	struct rmr_view *view, const struct rmr_groups *groups, uint64_t limit, bool retained)
 {
 	size_t shown = limit && limit < groups->count ? (size_t)limit : groups->count;
+	struct rmr_column table[COLUMNS];
+	bool owned = rmr_view_format(view) != RMR_FORMAT_TABLE;
 	uint64_t cumulative = 0;
+	size_t used = 0;
 
-	rmr_view_table(view, NULL, columns, retained ? COLUMNS : COLUMNS - 1);
+	// For people only where a group of those shown owns something.
+	for (size_t i = 0; i < shown && !owned; i++)
+		owned = groups->groups[i].owned != 0;
+	for (size_t i = 0; i < (retained ? COLUMNS : COLUMNS - 1); i++) {
+		if (i != OWNED || owned)
+			table[used++] = columns[i];
+	}
+	rmr_view_table(view, NULL, table, used);
 	for (size_t i = 0; i < shown && !rmr_view_failed(view); i++) {
 		const struct rmr_group *group = &groups->groups[i];
 		cumulative += group->bytes;
@@ -48,6 +60,8 @@ static void put_groups(
 		rmr_view_put_uint(view, group->bytes);
 		rmr_view_put_real(view, share(group->bytes, groups->bytes));
 		rmr_view_put_real(view, share(cumulative, groups->bytes));
+		if (owned)
+			rmr_view_put_int(view, group->owned);
 		if (retained)
 			rmr_view_put_uint(view, group->retained);
 	}

@@ -2,6 +2,7 @@
 #include "attach/cleanup.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/object.h"
+#include "cli/heap/buffers.h"
 #include "cli/heap/paths.h"
 #include "cli/heap/traces.h"
 
@@ -69,6 +70,36 @@ static void put_value(struct rmr_view *view, const struct rmr_heap *heap, uint32
 	rmr_view_put_text(view, text);
 }
 
+/** The bytes that it shows, and whose they are. */
+static void put_buffer(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
+{
+	struct rmr_buffer buffer;
+	struct rmr_line line = {0};
+
+	// A bytes object is its own buffer: there is nothing to tell.
+	if (!(rmr_heap_flags(heap, id) & RMR_FLAG_BUFFER) || !rmr_buffers_get(heap, id, &buffer))
+		return;
+	put_number(view, "buffer", RMR_KIND_BYTES, buffer.bytes);
+	put_number(view, "data", RMR_KIND_ADDRESS, buffer.data);
+	rmr_view_field(view, "owner", NULL, RMR_KIND_ADDRESS);
+	if (rmr_view_format(view) != RMR_FORMAT_TABLE && buffer.owner == RMR_NO_OBJECT) {
+		rmr_view_put_none(view);
+	} else if (rmr_view_format(view) != RMR_FORMAT_TABLE) {
+		rmr_view_put_uint(view, rmr_heap_address(heap, buffer.owner));
+	} else {
+		if (buffer.owner == RMR_NO_OBJECT)
+			rmr_line_addf(&line, "not known: memory that no object of the dump owns");
+		else if (buffer.owner == id)
+			rmr_line_addf(&line, "itself");
+		else
+			rmr_line_addf(&line, "%s at 0x%llx",
+				rmr_heap_type_label(heap, buffer.owner),
+				(unsigned long long)rmr_heap_address(heap, buffer.owner));
+		rmr_view_put_text(view, rmr_line_get(&line));
+	}
+	rmr_line_deinit(&line);
+}
+
 /** Where it was allocated: the frames, the innermost first, one a line for people. */
 static void put_trace(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
 {
@@ -112,8 +143,11 @@ static void put_record(struct rmr_view *view, const struct rmr_heap *heap, uint3
 	put_slice(view, "file", record.file);
 	put_number(view, "line", RMR_KIND_ID, record.line);
 	put_number(view, "size", RMR_KIND_BYTES, record.size);
-	if (record.owned)
-		put_number(view, "owned", RMR_KIND_BYTES, record.owned);
+	if (record.owned) {
+		rmr_view_field(view, "owned", NULL, RMR_KIND_BYTES);
+		rmr_view_put_int(view, record.owned);
+	}
+	put_buffer(view, heap, id);
 	put_number(view, "len", RMR_KIND_COUNT, record.len);
 	put_number(view, "rc", RMR_KIND_COUNT, record.rc);
 	if (rmr_heap_is_held_by_c(heap, id)) {

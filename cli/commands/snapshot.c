@@ -259,9 +259,9 @@ static void add_totals(const struct rmr_snapshot *snapshot, struct rmr_line *lin
 		rmr_line_addf(line, " bytes)");
 	}
 	if (facts->owned) {
-		rmr_line_addf(line, " and ");
-		rmr_number_add_bytes(line, facts->owned);
-		rmr_line_addf(line, " more of attributes kept inside instances");
+		rmr_line_addf(line, facts->owned < 0 ? " less " : " and ");
+		rmr_number_add_bytes(line, (uint64_t)(facts->owned < 0 ? -facts->owned : facts->owned));
+		rmr_line_addf(line, facts->owned < 0 ? " counted twice" : " that objects own beside it");
 	}
 }
 
@@ -276,7 +276,6 @@ static void add_fields(const struct rmr_snapshot *snapshot, struct rmr_view *vie
 		{"objects", facts->objects},
 		{"references", facts->references},
 		{"bytes", facts->bytes},
-		{"owned", facts->owned},
 		{"absent", facts->absent},
 		{"rss", facts->rss},
 		{"stop_us", facts->stop_us},
@@ -295,6 +294,8 @@ static void add_fields(const struct rmr_snapshot *snapshot, struct rmr_view *vie
 		rmr_view_json_field(view, numbers[i].key, RMR_KIND_COUNT);
 		rmr_view_put_uint(view, numbers[i].value);
 	}
+	rmr_view_json_field(view, "owned", RMR_KIND_COUNT);
+	rmr_view_put_int(view, facts->owned);
 }
 
 void rmr_snapshot_header(const struct rmr_snapshot *snapshot, struct rmr_view *view)

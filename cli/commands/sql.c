@@ -33,6 +33,8 @@ static enum rmr_kind kind_of(const char *name)
 		{"dominator", RMR_KIND_ADDRESS},
 		{"size", RMR_KIND_BYTES},
 		{"owned", RMR_KIND_BYTES},
+		{"buffer", RMR_KIND_BYTES},
+		{"owner", RMR_KIND_ADDRESS},
 		{"bytes", RMR_KIND_BYTES},
 		{"retained", RMR_KIND_BYTES},
 		{"largest", RMR_KIND_BYTES},

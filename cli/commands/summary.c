@@ -18,6 +18,7 @@ static const struct rmr_column columns[] = {
 	{"bytes", NULL, RMR_KIND_BYTES},
 	{"bytes_share", "%", RMR_KIND_SHARE},
 	{"cumulative", "cum %", RMR_KIND_SHARE},
+	{"owned", NULL, RMR_KIND_BYTES},
 	{"largest", NULL, RMR_KIND_BYTES},
 	{"retained", NULL, RMR_KIND_BYTES},
 };
@@ -35,6 +36,7 @@ static const struct rmr_column unexplained_columns[] = {
 
 enum {
 	COLUMNS = sizeof(columns) / sizeof(*columns),
+	OWNED = 6, // the column
 	UNEXPLAINED_COLUMNS = sizeof(unexplained_columns) / sizeof(*unexplained_columns),
 };
 
@@ -47,9 +49,19 @@ static void put_types(struct rmr_view *view, const struct rmr_heap *heap,
 	const struct rmr_summary_row *rows, size_t count, size_t shown, bool retained)
 {
 	const struct rmr_heap_facts *facts = rmr_heap_facts(heap);
+	struct rmr_column table[COLUMNS];
+	bool owned = rmr_view_format(view) != RMR_FORMAT_TABLE;
 	uint64_t cumulative = 0;
+	size_t used = 0;
 
-	rmr_view_table(view, "types", columns, retained ? COLUMNS : COLUMNS - 1);
+	// For people only where a type of those shown owns something.
+	for (size_t i = 0; i < shown && !owned; i++)
+		owned = rmr_heap_type_info(heap, rows[i].type)->owned != 0;
+	for (size_t i = 0; i < (retained ? COLUMNS : COLUMNS - 1); i++) {
+		if (i != OWNED || owned)
+			table[used++] = columns[i];
+	}
+	rmr_view_table(view, "types", table, used);
 	for (size_t i = 0; i < shown; i++) {
 		const struct rmr_type *type = rmr_heap_type_info(heap, rows[i].type);
 		cumulative += type->bytes;
@@ -59,6 +71,8 @@ static void put_types(struct rmr_view *view, const struct rmr_heap *heap,
 		rmr_view_put_uint(view, type->bytes);
 		rmr_view_put_real(view, share(type->bytes, facts->bytes));
 		rmr_view_put_real(view, share(cumulative, facts->bytes));
+		if (owned)
+			rmr_view_put_int(view, type->owned);
 		rmr_view_put_uint(view, type->max_size);
 		if (retained)
 			rmr_view_put_uint(view, rows[i].retained);

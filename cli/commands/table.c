@@ -223,7 +223,7 @@ const struct rmr_command rmr_commands[] = {
 	{"objects", "list objects, the largest first", "", 0, 0, HEAP_ROWS, objects_options,
 		"--where takes an SQL expression over address, type, module, size, owned, rc, "
 		"len, name, value, referrers, children, retained, dominator, reach, flags, "
-		"allocated.",
+		"allocated, buffer, owner.",
 		rmr_command_objects},
 	{"show", "everything known of one object", "ADDRESS", 1, 1, HEAP_ROWS, show_options, NULL,
 		rmr_command_show},
@@ -288,7 +288,7 @@ const struct rmr_command rmr_commands[] = {
 	{"sql", "SQL over objects, references, types, roots and frames", "'SELECT ...'", 1, 1,
 		HEAP_ROWS | RMR_COMMAND_TAIL, NULL,
 		"objects(address, type, module, size, owned, rc, len, name, value, referrers, "
-		"children, retained, dominator, reach, flags, allocated)\n\n"
+		"children, retained, dominator, reach, flags, allocated, buffer, owner)\n\n"
 		"refs(src, dst, name, kind)\n\n"
 		"types(name, module, label, class, count, bytes, owned, largest)\n\n"
 		"roots(kind, label, name, address)\n\n"

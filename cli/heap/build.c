@@ -10,7 +10,8 @@ enum { AHEAD = 16, OBJECTS_MAX = 0xfffffff0 };
 /* What one thread sums up over its part of the ids. */
 struct totals {
 	struct rmr_stored_type *types; /* count, bytes, owned, largest, max_size */
-	uint64_t no_rc, unknown_shapes, bytes, owned;
+	uint64_t no_rc, unknown_shapes, bytes;
+	int64_t owned;
 };
 
 struct columns {
@@ -124,7 +125,7 @@ static uint32_t find_trace(const struct rmr_build *build, const struct rmr_chunk
 }
 
 /* A number that did not fit its 32 bits: read the record once more. */
-static uint64_t wide(const struct rmr_build *build, uint64_t line, uint32_t narrow, bool owned)
+static int64_t wide(const struct rmr_build *build, uint64_t line, uint32_t narrow, bool owned)
 {
 	struct rmr_line record;
 	struct rmr_json_error error;
@@ -134,7 +135,7 @@ static uint64_t wide(const struct rmr_build *build, uint64_t line, uint32_t narr
 	const char *p = rmr_json_blank(build->heap->source.data + line);
 	if (*p != '{' || !rmr_line_scan(p, &record, NULL, &error))
 		return 0;
-	return owned ? record.record.owned : record.record.size;
+	return owned ? record.record.owned : (int64_t)record.record.size;
 }
 
 static void columns_one(struct columns *columns, struct totals *totals, uint32_t id)
@@ -165,8 +166,8 @@ static void columns_one(struct columns *columns, struct totals *totals, uint32_t
 	if (build->heap->counts.traces)
 		columns->trace[id] = find_trace(build, chunk, local);
 
-	uint64_t size = wide(build, line, object->size, false);
-	uint64_t owned = wide(build, line, object->owned, true);
+	uint64_t size = (uint64_t)wide(build, line, object->size, false);
+	int64_t owned = wide(build, line, object->owned, true);
 	struct rmr_stored_type *sum = &totals->types[type];
 	if (!sum->count || size > sum->max_size) {
 		sum->max_size = size;

@@ -486,6 +486,7 @@ static struct rmr_error *sum_up(struct group_work *work, struct rmr_groups *grou
 			continue;
 		groups->groups[work->group[id]].count++;
 		groups->groups[work->group[id]].bytes += rmr_heap_size(work->heap, id);
+		groups->groups[work->group[id]].owned += rmr_heap_owned(work->heap, id);
 	}
 	if (!err && work->dominators)
 		err = rmr_dominators_sum(work->dominators, group_of, work->group, count, retained);

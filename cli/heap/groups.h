@@ -27,7 +27,8 @@ struct rmr_error *rmr_groups_parse(const char *word, enum rmr_groups_by *ret) RM
 struct rmr_group {
 	char *label;
 	uint64_t count;
-	uint64_t bytes;
+	uint64_t bytes;    /**< sum of sizes */
+	int64_t owned;     /**< what they own beside it, as rmr_heap_owned() */
 	uint64_t retained; /**< as rmr_dominators_sum(); 0 without dominators */
 };
 

@@ -287,7 +287,7 @@ uint64_t rmr_heap_size(const struct rmr_heap *heap, uint32_t id)
 	return record.size;
 }
 
-uint64_t rmr_heap_owned(const struct rmr_heap *heap, uint32_t id)
+int64_t rmr_heap_owned(const struct rmr_heap *heap, uint32_t id)
 {
 	struct rmr_record record;
 
@@ -395,7 +395,8 @@ void rmr_heap_record(const struct rmr_heap *heap, uint32_t id, struct rmr_record
 
 	*ret = (struct rmr_record){.address = rmr_heap_address(heap, id), .rc = RMR_HEAP_UNKNOWN,
 		.len = RMR_HEAP_UNKNOWN, .class_address = RMR_HEAP_UNKNOWN,
-		.weak = RMR_HEAP_UNKNOWN, .line = RMR_HEAP_UNKNOWN, .shape = RMR_HEAP_UNKNOWN};
+		.weak = RMR_HEAP_UNKNOWN, .line = RMR_HEAP_UNKNOWN, .shape = RMR_HEAP_UNKNOWN,
+		.buffer = RMR_HEAP_UNKNOWN, .data = RMR_HEAP_UNKNOWN};
 	const char *p = id < heap->counts.objects
 		? rmr_source_line(&heap->source, heap->line[id]) : NULL;
 	if (!p)
@@ -408,8 +409,6 @@ void rmr_heap_record(const struct rmr_heap *heap, uint32_t id, struct rmr_record
 	ret->text = (struct rmr_slice){p, (size_t)(end - p)};
 	if (ret->size == RMR_HEAP_UNKNOWN)
 		ret->size = 0;
-	if (ret->owned == RMR_HEAP_UNKNOWN)
-		ret->owned = 0;
 }
 
 uint32_t rmr_heap_type_count(const struct rmr_heap *heap)

@@ -92,7 +92,7 @@ struct rmr_heap_facts {
 	uint64_t absent;     /**< addresses referred to without a record */
 	uint64_t references; /**< refs + hidden + keys */
 	uint64_t bytes;      /**< sum of sizes */
-	uint64_t owned;      /**< sum of what objects own beside their size */
+	int64_t owned;       /**< sum of what objects own beside their size */
 	uint64_t types;
 	uint64_t roots;
 };
@@ -114,7 +114,8 @@ uint32_t rmr_heap_find(const struct rmr_heap *heap, uint64_t address);
 
 uint32_t rmr_heap_type(const struct rmr_heap *heap, uint32_t id);
 uint64_t rmr_heap_size(const struct rmr_heap *heap, uint32_t id);
-uint64_t rmr_heap_owned(const struct rmr_heap *heap, uint32_t id);
+/** What it owns beside its size; negative where its size counts what another object has. */
+int64_t rmr_heap_owned(const struct rmr_heap *heap, uint32_t id);
 /** RMR_HEAP_UNKNOWN where the dump has none. */
 uint64_t rmr_heap_rc(const struct rmr_heap *heap, uint32_t id);
 uint64_t rmr_heap_len(const struct rmr_heap *heap, uint32_t id);
@@ -132,6 +133,7 @@ enum rmr_heap_flag {
 	RMR_FLAG_NAME = 1 << 8,
 	RMR_FLAG_MODULE = 1 << 9, /**< the record has a module: it is a type object */
 	RMR_FLAG_FINALIZER = 1 << 10, /**< the record says that it has a __del__ */
+	RMR_FLAG_BUFFER = 1 << 11, /**< the record tells of a buffer (buffers.h) */
 };
 unsigned rmr_heap_flags(const struct rmr_heap *heap, uint32_t id);
 /** "immortal", ...: the dump's word for one flag bit, or NULL if it is none of the dump's. */
@@ -145,7 +147,10 @@ struct rmr_slice {
 
 /** One record, decoded on demand. Slices are raw JSON values (a string with its quotes). */
 struct rmr_record {
-	uint64_t address, size, owned, rc, len, class_address, weak, line;
+	uint64_t address, size, rc, len, class_address, weak, line;
+	int64_t owned;
+	uint64_t buffer, data;     /**< UNKNOWN: none */
+	uint64_t base;             /**< 0: the object's own; UNKNOWN: not known whose */
 	uint64_t trace;            /**< number of the trace of its allocation */
 	uint64_t shape;            /**< RMR_HEAP_UNKNOWN: none; as are rc, len, class_address, weak, line */
 	uint64_t refs, hidden, keys; /**< how many */
@@ -212,7 +217,7 @@ struct rmr_type {
 	uint32_t largest;   /**< id of the largest instance by size */
 	uint64_t count;     /**< exact instances (no subclasses) */
 	uint64_t bytes;
-	uint64_t owned;
+	int64_t owned;
 	uint64_t max_size;  /**< size of the largest */
 };
 uint32_t rmr_heap_type_count(const struct rmr_heap *heap);

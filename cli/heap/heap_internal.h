@@ -45,7 +45,9 @@ enum rmr_section {
 
 /** Offsets into STRINGS; RMR_NO_OBJECT is NULL. */
 struct rmr_stored_type {
-	uint64_t class_address, count, bytes, owned, max_size;
+	uint64_t class_address, count, bytes;
+	int64_t owned;
+	uint64_t max_size;
 	uint32_t class_id, largest, name, module, label, reserved;
 };
 
@@ -64,7 +66,8 @@ struct rmr_rooted {
 /** Counts of what is in the sections, and what was odd. All of it is in the index's header. */
 struct rmr_counts {
 	uint64_t objects, absent, references, types, roots, root_references, shapes, traces;
-	uint64_t bytes, owned;
+	uint64_t bytes;
+	int64_t owned;
 	uint64_t data_size;       /**< bytes of JSON */
 	uint64_t header, trailer; /**< offset of the line, or UNKNOWN */
 	uint64_t cut;             /**< offset of the cut-off line, or UNKNOWN */

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 enum {
-	INDEX_VERSION = 3, /* raise it with every change of what a section holds */
+	INDEX_VERSION = 4, /* raise it with every change of what a section holds */
 	PAGE = 4096,       /* sections start at multiples of it; any page size up to it works */
 	PAGE_MAX = 65536,
 };

@@ -403,7 +403,8 @@ static char *nameless_step(const struct rmr_heap *heap, uint32_t from, uint32_t 
 }
 
 /*
- * Names of fields that Python shows otherwise or not at all: those of code objects since 3.11, a
+ * Names of fields that Python shows otherwise or not at all: those of code objects since 3.11, what
+ * the memoryviews of a buffer share (Objects/memoryobject.c), a
  * class's own copy of its __slots__ (ht_slots), annotations as a function has them before they are
  * asked for (Objects/funcobject.c, func_get_annotation_dict()).
  */
@@ -411,6 +412,8 @@ static bool is_internal(const struct rmr_heap *heap, uint32_t from, uint32_t to,
 {
 	if (!strcmp(name, ".co_localsplusnames") || !strcmp(name, ".co_localspluskinds"))
 		return true;
+	if (!strcmp(name, ".managed_buffer"))
+		return rmr_heap_builtin(heap, from) == RMR_BUILTIN_MEMORYVIEW;
 	if (!strcmp(name, ".__slots__"))
 		return is_class(heap, from);
 	return !strcmp(name, ".__annotations__") && rmr_heap_builtin(heap, to) == RMR_BUILTIN_TUPLE;
@@ -499,6 +502,13 @@ static void add_name(const char *name, struct rmr_text *text)
 	rmr_text_format(text, "%s%s", *name == '<' ? "." : "", name);
 }
 
+/* Is step i the one from a memoryview to what the views share, and the next one to the `.obj` of both? */
+static bool is_shared_view(const struct rmr_path *path, size_t i)
+{
+	return i + 1 < path->count && !strcmp(path->steps[i].name, "<managed_buffer>") &&
+		!strcmp(path->steps[i + 1].name, ".obj");
+}
+
 /* How many steps from step i on have its name: the nodes of a linked list. */
 static size_t count_run(const struct rmr_path *path, size_t i)
 {
@@ -518,6 +528,15 @@ static bool can_fold(struct search *search, const struct rmr_path *path, size_t 
 			path->steps[i + 1].id, path->steps[i + 1].name, length_ret);
 }
 
+/* Python gives only a proxy of a class's dict, and of those of numpy's dtypes. */
+static bool is_proxied(const struct rmr_heap *heap, uint32_t owner, const char *name)
+{
+	if (is_class(heap, owner))
+		return !strcmp(name, ".__dict__");
+	return !strncmp(rmr_heap_type_label(heap, owner), "numpy.dtype", 11) &&
+		(!strcmp(name, ".fields") || !strcmp(name, ".metadata"));
+}
+
 static bool write_expression(struct search *search, struct rmr_path *path)
 {
 	const struct rmr_heap *heap = search->heap;
@@ -529,7 +548,7 @@ static bool write_expression(struct search *search, struct rmr_path *path)
 	for (size_t i = 0; i < path->count; i++) {
 		const char *name = path->steps[i].name;
 		path->is_expression &= path->steps[i].has_name;
-		if (!name)
+		if (!name || is_shared_view(path, i))
 			continue;
 		if (can_fold(search, path, i, &length)) {
 			rmr_text_format(&text, ".%.*s", (int)length, path->steps[i + 1].name + 2);
@@ -549,10 +568,9 @@ static bool write_expression(struct search *search, struct rmr_path *path)
 		path->is_expression = false;
 		i += run - 1;
 	}
-	/* Python gives a proxy of a class's dict. */
 	size_t last = path->count - 1;
-	if (path->count > 1 && path->steps[last].name && is_class(heap, path->steps[last - 1].id) &&
-		!strcmp(path->steps[last].name, ".__dict__"))
+	if (path->count > 1 && path->steps[last].name &&
+		is_proxied(heap, path->steps[last - 1].id, path->steps[last].name))
 		path->is_expression = false;
 	path->expression = rmr_text_take(&text);
 	return path->expression != NULL;

@@ -157,7 +157,7 @@ static bool chunk_object(struct rmr_chunk *chunk, struct type_table *table, cons
 		.size = record->size == RMR_HEAP_UNKNOWN ? 0 : rmr_narrow(record->size),
 		.rc = rmr_narrow(record->rc),
 		.len = rmr_narrow(record->len),
-		.owned = record->owned == RMR_HEAP_UNKNOWN ? 0 : rmr_narrow(record->owned),
+		.owned = record->owned < 0 ? (uint32_t)RMR_NARROW_LARGE : rmr_narrow((uint64_t)record->owned),
 		.shape = rmr_narrow(record->shape),
 		.type = type,
 		.flags = record->flags,

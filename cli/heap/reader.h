@@ -10,7 +10,7 @@
 #include "cli/heap/record.h"
 #include "cli/heap/source.h"
 
-/** Numbers of 32 bits: these two stand for "not told" and "larger: see the record itself". */
+/** Numbers of 32 bits: these two stand for "not told" and "larger or negative: see the record". */
 enum {
 	RMR_NARROW_UNKNOWN = 0xffffffff,
 	RMR_NARROW_LARGE = 0xfffffffe,

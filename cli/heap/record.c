@@ -19,6 +19,9 @@ enum key {
 	KEY_FILE,
 	KEY_LINE,
 	KEY_OWNED,
+	KEY_BUFFER,
+	KEY_DATA,
+	KEY_BASE,
 	KEY_SHAPE,
 	KEY_WEAK,
 	KEY_FLAGS,
@@ -56,7 +59,11 @@ static enum key key_of(const char *text, size_t length)
 			return KEY_LINE;
 		if (IS("weak"))
 			return KEY_WEAK;
-		return IS("root") ? KEY_ROOT : KEY_OTHER;
+		if (IS("root"))
+			return KEY_ROOT;
+		if (IS("data"))
+			return KEY_DATA;
+		return IS("base") ? KEY_BASE : KEY_OTHER;
 	case 5:
 		if (IS("class"))
 			return KEY_CLASS;
@@ -78,6 +85,8 @@ static enum key key_of(const char *text, size_t length)
 			return KEY_MODULE;
 		if (IS("frames"))
 			return KEY_FRAMES;
+		if (IS("buffer"))
+			return KEY_BUFFER;
 		return IS("remora") ? KEY_REMORA : KEY_OTHER;
 	case 7:
 		return IS("address") ? KEY_ADDRESS : KEY_OTHER;
@@ -199,6 +208,17 @@ static const char *scan_number(const char *p, uint64_t *ret, struct rmr_json_err
 	return rmr_json_value(p, error);
 }
 
+static const char *scan_signed(const char *p, int64_t *ret, struct rmr_json_error *error)
+{
+	uint64_t magnitude;
+	const char *end = rmr_json_digits(p + (*p == '-'), &magnitude);
+
+	if (!end || magnitude > INT64_MAX)
+		return rmr_json_value(p, error);
+	*ret = *p == '-' ? -(int64_t)magnitude : (int64_t)magnitude;
+	return end;
+}
+
 static const char *scan_slice(const char *p, struct rmr_slice *ret, struct rmr_json_error *error)
 {
 	const char *end = *p == '"' ? rmr_json_string(p, error) : rmr_json_value(p, error);
@@ -244,7 +264,14 @@ static const char *scan_field(const char *p, enum key key, struct rmr_line *line
 	case KEY_LINE:
 		return scan_number(p, &record->line, error);
 	case KEY_OWNED:
-		return scan_number(p, &record->owned, error);
+		return scan_signed(p, &record->owned, error);
+	case KEY_BUFFER:
+		record->flags |= RMR_FLAG_BUFFER;
+		return scan_number(p, &record->buffer, error);
+	case KEY_DATA:
+		return scan_number(p, &record->data, error);
+	case KEY_BASE:
+		return scan_number(p, &record->base, error);
 	case KEY_SHAPE:
 		return scan_number(p, &record->shape, error);
 	case KEY_WEAK:
@@ -297,7 +324,8 @@ static void line_init(struct rmr_line *line)
 	memset(line, 0, sizeof(*line));
 	line->record.type.start = "";
 	line->record.size = RMR_HEAP_UNKNOWN;
-	line->record.owned = RMR_HEAP_UNKNOWN;
+	line->record.buffer = RMR_HEAP_UNKNOWN;
+	line->record.data = RMR_HEAP_UNKNOWN;
 	line->record.rc = RMR_HEAP_UNKNOWN;
 	line->record.len = RMR_HEAP_UNKNOWN;
 	line->record.class_address = RMR_HEAP_UNKNOWN;

@@ -4,7 +4,8 @@
  * SQL over the arrays: SQLite virtual tables, nothing copied.
  *
  * objects(address, type, module, size, owned, rc, len, name, value, referrers, children, retained,
- *         dominator, reach, flags, allocated)   type is the plain name; dominator is an address
+ *         dominator, reach, flags, allocated, buffer, owner)   type is the plain name; dominator is an
+ *         address; buffer and owner: the bytes that it shows and the address of what owns them (buffers.h)
  * refs(src, dst, name, kind)   src and dst are addresses
  * types(name, module, label, class, count, bytes, owned, largest)   largest is an address
  * roots(kind, label, name, address)   a row for each reference of a root

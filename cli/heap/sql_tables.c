@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/heap/sql_internal.h"
 
+#include "cli/heap/buffers.h"
 #include "cli/heap/dominators.h"
 #include "cli/heap/json.h"
 #include "cli/heap/text.h"
@@ -56,6 +57,8 @@ enum objects_column {
 	OBJECTS_REACH,
 	OBJECTS_FLAGS,
 	OBJECTS_ALLOCATED,
+	OBJECTS_BUFFER,
+	OBJECTS_OWNER,
 	OBJECTS_MATCHES,
 };
 
@@ -63,7 +66,7 @@ static const char *const schemas[] = {
 	[OBJECTS] = "CREATE TABLE objects(address INTEGER, type TEXT, module TEXT, size INTEGER, "
 		    "owned INTEGER, rc INTEGER, len INTEGER, name TEXT, value, referrers INTEGER, "
 		    "children INTEGER, retained INTEGER, dominator INTEGER, reach TEXT, flags TEXT, "
-		    "allocated TEXT, "
+		    "allocated TEXT, buffer INTEGER, owner INTEGER, "
 		    "matches HIDDEN)",
 	[REFS] = "CREATE TABLE refs(src INTEGER, dst INTEGER, name TEXT, kind TEXT)",
 	[TYPES] = "CREATE TABLE types(name TEXT, module TEXT, label TEXT, class INTEGER, "
@@ -485,6 +488,7 @@ static int objects_column(sqlite3_context *result, struct cursor *cursor, int co
 	const struct rmr_heap *heap = heap_of(cursor);
 	uint32_t id = (uint32_t)cursor->at;
 	const struct rmr_type *type = &heap->types[heap->type[id]];
+	struct rmr_buffer buffer;
 
 	switch ((enum objects_column)column) {
 	case OBJECTS_ADDRESS:
@@ -500,7 +504,7 @@ static int objects_column(sqlite3_context *result, struct cursor *cursor, int co
 		put_number(result, rmr_heap_size(heap, id));
 		break;
 	case OBJECTS_OWNED:
-		put_number(result, rmr_heap_owned(heap, id));
+		sqlite3_result_int64(result, rmr_heap_owned(heap, id));
 		break;
 	case OBJECTS_RC:
 		put_number(result, rmr_heap_rc(heap, id));
@@ -530,6 +534,14 @@ static int objects_column(sqlite3_context *result, struct cursor *cursor, int co
 		break;
 	case OBJECTS_ALLOCATED:
 		put_taken(result, rmr_traces_place(heap, rmr_traces_of(heap, id)));
+		break;
+	case OBJECTS_BUFFER:
+		put_number(result, rmr_buffers_get(heap, id, &buffer) ? buffer.bytes
+								     : RMR_HEAP_UNKNOWN);
+		break;
+	case OBJECTS_OWNER:
+		put_number(result, rmr_buffers_get(heap, id, &buffer) && buffer.owner != RMR_NO_OBJECT
+			? rmr_heap_address(heap, buffer.owner) : RMR_HEAP_UNKNOWN);
 		break;
 	case OBJECTS_MATCHES:
 		break;
@@ -577,7 +589,7 @@ static void types_column(sqlite3_context *result, const struct rmr_heap *heap, u
 {
 	const struct rmr_type *type = &heap->types[number];
 	const char *texts[] = {type->name, type->module, type->label};
-	uint64_t numbers[] = {type->class_address, type->count, type->bytes, type->owned,
+	uint64_t numbers[] = {type->class_address, type->count, type->bytes, (uint64_t)type->owned,
 		rmr_heap_address(heap, type->largest)};
 
 	if (column < 3)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/heap/waste.h"
 
+#include "cli/heap/buffers.h"
 #include "cli/heap/edges.h"
 #include "cli/heap/json.h"
 #include "cli/heap/parallel.h"
@@ -124,6 +125,33 @@ static void add_row(struct waste_work *work, struct rmr_waste_row row)
 	waste->row[at] = row;
 }
 
+static void name_pinned(const struct rmr_heap *heap, const struct rmr_waste_row *row,
+	struct rmr_text *text)
+{
+	struct rmr_buffer owner = {0};
+
+	rmr_buffers_get(heap, row->example, &owner);
+	rmr_text_put(text, " of ");
+	rmr_text_bytes(text, owner.bytes);
+	if (row->count > 1) {
+		rmr_text_put(text, ", held only by ");
+		rmr_text_count(text, row->count);
+		rmr_text_put(text, " views, which show ");
+		rmr_text_bytes(text, owner.bytes - row->bytes);
+		rmr_text_put(text, ": ");
+	} else {
+		rmr_text_put(text, ", held only by ");
+	}
+	rmr_text_format(text, "%s at 0x%llx", rmr_heap_type_label(heap, row->view),
+		(unsigned long long)rmr_heap_address(heap, row->view));
+	if (row->count > 1) {
+		rmr_text_put(text, " and others");
+	} else {
+		rmr_text_put(text, ", which shows ");
+		rmr_text_bytes(text, owner.bytes - row->bytes);
+	}
+}
+
 /* The texts of the rows are made when it is sure which rows stay. */
 static void name_rows(struct waste_work *work)
 {
@@ -143,11 +171,7 @@ static void name_rows(struct waste_work *work)
 				rmr_text_put(&text, " in ");
 				rmr_text_bytes(&text, size);
 			} else if (row->kind == RMR_WASTE_PINNED) {
-				rmr_text_put(&text, " of ");
-				rmr_text_bytes(&text, size);
-				rmr_text_put(&text, ", held only by ");
-				rmr_text_count(&text, row->count);
-				rmr_text_put(&text, row->count == 1 ? " view" : " views");
+				name_pinned(heap, row, &text);
 			}
 		}
 		row->what = rmr_text_take(&text);
@@ -386,14 +410,13 @@ static uint64_t slots_save(struct waste_work *work, uint32_t id)
 {
 	const struct rmr_heap *heap = work->heap;
 	uint32_t dict = rmr_edges_dict_of(&work->edges, id);
-	uint64_t size = rmr_heap_owned(heap, id), slots;
+	int64_t owned = rmr_heap_owned(heap, id);
+	uint64_t size = owned > 0 && owned <= INLINE_MAX ? (uint64_t)owned : 0, slots;
 
-	if (size > INLINE_MAX)
-		size = 0;
 	if (dict == RMR_NO_OBJECT) {
 		slots = rmr_edges_name_count(&work->edges, id);
 	} else if (rmr_heap_builtin(heap, dict) == RMR_BUILTIN_DICT) {
-		size += rmr_heap_size(heap, dict) + rmr_heap_owned(heap, dict);
+		size += rmr_heap_size(heap, dict);
 		slots = heap->len[dict] == UINT32_MAX ? 0 : rmr_heap_len(heap, dict);
 	} else {
 		return 0;
@@ -416,7 +439,7 @@ static void find_instance_dicts(struct waste_work *work)
 		const struct rmr_type *type = &heap->types[heap->type[id]];
 		/* Nobody can give slots to a class of the interpreter. */
 		if (builtin != RMR_BUILTIN_OTHER || type->label == type->name ||
-			heap->flags[id] & RMR_FLAG_MODULE)
+			heap->flags[id] & (RMR_FLAG_MODULE | RMR_FLAG_BUFFER))
 			continue;
 		uint64_t saved = slots_save(work, id);
 		if (!saved)
@@ -435,48 +458,136 @@ static void find_instance_dicts(struct waste_work *work)
 	name_rows(work);
 }
 
-static bool is_view(const struct rmr_heap *heap, uint32_t id)
-{
-	uint32_t type = rmr_heap_type(heap, id);
-	const char *name = type == RMR_NO_TYPE ? "" : heap->types[type].name;
+/* A view, and whose bytes it shows. */
+struct view {
+	uint32_t owner, id;
+	uint64_t data, bytes;
+};
 
-	return !strcmp(name, "memoryview") || !strcmp(name, "managedbuffer") ||
-		!strcmp(name, "ndarray");
+struct views {
+	struct view *items;
+	size_t count, room;
+};
+
+static int compare_views(const void *a, const void *b)
+{
+	const struct view *x = a, *y = b;
+
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
+	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* What the views that lead to a buffer show of it, in bytes; UNKNOWN if one does not tell. */
-static uint64_t view_length(const struct rmr_heap *heap, struct rmr_ids views)
+static int compare_places(const void *a, const void *b)
 {
-	uint64_t sum = 0;
+	const struct view *x = a, *y = b;
 
-	for (uint64_t i = 0; i < views.count; i++) {
-		uint64_t len = rmr_heap_len(heap, views.ids[i]);
-		if (len == RMR_HEAP_UNKNOWN)
-			return len;
-		sum += len;
+	return (x->data > y->data) - (x->data < y->data);
+}
+
+static bool is_among(const struct view *views, size_t count, uint32_t id)
+{
+	struct view key = {.owner = views->owner, .id = id};
+
+	return bsearch(&key, views, count, sizeof(*views), compare_views);
+}
+
+static bool collect_views(struct waste_work *work, struct views *views)
+{
+	const struct rmr_heap *heap = work->heap;
+	struct rmr_buffer buffer;
+
+	for (uint32_t id = 0; goes_on(work, id); id++) {
+		if (!(heap->flags[id] & RMR_FLAG_BUFFER) || !rmr_buffers_get(heap, id, &buffer) ||
+			buffer.owner == id || buffer.owner >= heap->counts.objects)
+			continue;
+		if (views->count == views->room) {
+			size_t room = views->room ? views->room * 2 : 1024;
+			struct view *items = realloc(views->items, room * sizeof(*items));
+			if (!items)
+				return false;
+			views->items = items;
+			views->room = room;
+		}
+		views->items[views->count++] =
+			(struct view){buffer.owner, id, buffer.data, buffer.bytes};
 	}
-	return sum;
+	if (views->count)
+		qsort(views->items, views->count, sizeof(*views->items), compare_views);
+	return !work->ended;
+}
+
+/* True if anything but these views refers to @p id. */
+static bool is_held_by_others(const struct rmr_heap *heap, uint32_t id, const struct view *views,
+	size_t count)
+{
+	struct rmr_ids referrers = rmr_heap_referrers(heap, id);
+
+	for (uint64_t i = 0; i < referrers.count; i++) {
+		if (!is_among(views, count, referrers.ids[i]))
+			return true;
+	}
+	return rmr_heap_is_rooted(heap, id) || rmr_heap_is_held_by_c(heap, id);
+}
+
+/* Moves the views that more than the other ones hold to the front: their number. */
+static size_t outer_views(const struct rmr_heap *heap, struct view *views, size_t count)
+{
+	struct view *outer = malloc(count * sizeof(*outer));
+	size_t kept = 0;
+
+	for (size_t i = 0; outer && i < count; i++) {
+		if (is_held_by_others(heap, views[i].id, views, count))
+			outer[kept++] = views[i];
+	}
+	if (outer)
+		memcpy(views, outer, kept * sizeof(*outer));
+	free(outer);
+	return kept;
+}
+
+/* How many different bytes the views show; of those with steps or holes at most. */
+static uint64_t shown_bytes(struct view *views, size_t count)
+{
+	uint64_t shown = 0, end = 0;
+
+	qsort(views, count, sizeof(*views), compare_places);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t start = views[i].data > end ? views[i].data : end;
+		uint64_t last = views[i].data + views[i].bytes;
+		if (last > start) {
+			shown += last - start;
+			end = last;
+		}
+	}
+	return shown;
 }
 
 /* A buffer is pinned when nothing but views refers to it, and they show less than half of it. */
 static void find_pinned(struct waste_work *work)
 {
 	const struct rmr_heap *heap = work->heap;
+	struct views views = {0};
+	struct rmr_buffer owner;
 
-	for (uint32_t id = 0; goes_on(work, id); id++) {
-		struct rmr_ids views = rmr_heap_referrers(heap, id);
-		uint64_t bytes = rmr_heap_size(heap, id) + rmr_heap_owned(heap, id);
-		bool only = views.count > 0 && bytes >= PINNED_MIN && !is_view(heap, id);
-		for (uint64_t i = 0; only && i < views.count; i++)
-			only = is_view(heap, views.ids[i]);
-		if (!only || rmr_heap_is_rooted(heap, id))
+	work->ended |= !collect_views(work, &views);
+	for (size_t i = 0, end; i < views.count && !work->ended; i = end) {
+		struct view *first = &views.items[i];
+		for (end = i + 1; end < views.count && views.items[end].owner == first->owner;)
+			end++;
+		work->ended |= rmr_heap_is_interrupted_at(heap, i);
+		if (!rmr_buffers_get(heap, first->owner, &owner) || owner.bytes < PINNED_MIN ||
+			is_held_by_others(heap, first->owner, first, end - i))
 			continue;
-		uint64_t shown = view_length(heap, views);
-		if (shown != RMR_HEAP_UNKNOWN && shown * 2 >= bytes)
+		uint32_t pinned = first->owner;
+		size_t count = outer_views(heap, first, end - i);
+		uint64_t shown = count ? shown_bytes(first, count) : owner.bytes;
+		if (shown >= owner.bytes || shown * 2 >= owner.bytes)
 			continue;
-		add_row(work, (struct rmr_waste_row){.kind = RMR_WASTE_PINNED, .count = views.count,
-			.bytes = bytes - (shown == RMR_HEAP_UNKNOWN ? 0 : shown), .example = id});
+		add_row(work, (struct rmr_waste_row){.kind = RMR_WASTE_PINNED, .count = count,
+			.bytes = owner.bytes - shown, .example = pinned, .view = first->id});
 	}
+	free(views.items);
 	name_rows(work);
 }
 

@@ -16,7 +16,7 @@ enum rmr_waste_kind {
 	RMR_WASTE_EMPTY,           /**< empty list, dict, set: what they occupy */
 	RMR_WASTE_OVERALLOCATED,   /**< list, dict, set: room beyond what their length needs */
 	RMR_WASTE_INSTANCE_DICT,   /**< instances' __dict__ that __slots__ would save */
-	RMR_WASTE_PINNED,          /**< buffers kept only by views and slices of them */
+	RMR_WASTE_PINNED,          /**< buffers kept only by views that show less than half of them */
 	RMR_WASTE_KINDS,
 };
 /** "duplicate strings", ... */
@@ -27,7 +27,8 @@ struct rmr_waste_row {
 	char *what;        /**< the value, or the type */
 	uint64_t count;    /**< objects that could go or shrink */
 	uint64_t bytes;    /**< what would be saved */
-	uint32_t example;  /**< one of them: `why` tells the owner */
+	uint32_t example;  /**< one of them: `why` tells the owner; PINNED: what owns the buffer */
+	uint32_t view;     /**< PINNED: one of the views */
 };
 
 struct rmr_waste {

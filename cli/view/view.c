@@ -207,7 +207,10 @@ static bool add_shown(struct rmr_line *text, const struct rmr_style *style, enum
 			rmr_number_add_count(text, value->u);
 		break;
 	case RMR_KIND_BYTES:
-		(style->exact ? rmr_number_add_count : rmr_number_add_bytes)(text, value->u);
+		if (value->what == INT && i < 0)
+			rmr_line_addf(text, "-");
+		(style->exact ? rmr_number_add_count : rmr_number_add_bytes)(text,
+			value->what != INT ? value->u : i < 0 ? -(uint64_t)i : (uint64_t)i);
 		break;
 	case RMR_KIND_SIGNED_COUNT:
 		rmr_number_add_signed_count(text, i);

@@ -55,6 +55,8 @@ const struct rmr_rule rmr_rules[] = {
 	{"longrange_iterator", 6, 11, {F(16, 0), F(24, 0), F(32, 0), F(40, 0)}},
 	{"longrange_iterator", 12, 15, {F(16, 0), F(24, 0), F(32, 0)}},
 	{"datetime.timezone", 6, 15, {F(16, 0), F(24, 0)}},
+	// Objects/memoryobject.c: what all views of one buffer share, and nobody sees.
+	{"memoryview", 6, 15, {F(24, "managed_buffer")}},
 	{"managedbuffer", 6, 15, {F(40, "obj")}},
 	{"_io.BytesIO", 6, 11, {F(16, 0)}},
 	{"_io.StringIO", 6, 10, {F(88, 0)}},

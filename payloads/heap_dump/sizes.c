@@ -46,6 +46,35 @@ static bool is_c_method(struct rmr_heap_dump *w, uint64_t method)
 		rmr_type_of(&w->rt, method) == (uintptr_t)w->api.PyMethodDescr_Type;
 }
 
+// Modules/_ctypes/ctypes.h, StgInfo (3.13 on), which lies behind the type object of each of ctypes'
+// types; _ctypes.c, CType_Type: its __sizeof__ has a calling convention that cannot be used here. The
+// size of the struct tells which of the two it is: 3.14 added pointer_type.
+static const struct {
+	uint16_t size, format, ndim;
+} stginfos[] = {{160, 136, 144}, {176, 144, 152}};
+
+// True if @p owner, whose __sizeof__ the type has, is ctypes' metatype and its struct is known.
+static bool is_ctypes(struct rmr_heap_dump *w, struct rmr_type_info *info, uint64_t owner)
+{
+	const struct rmr_runtime *rt = &w->rt;
+	uint64_t type_size = rmr_at(rt, (uintptr_t)w->api.PyType_Type, RMR_TYPE_BASICSIZE);
+
+	if (rt->minor < 13 || !rmr_types_is_c(w, owner, "_ctypes.CType_Type") ||
+		rmr_at(rt, owner, RMR_TYPE_BASE) != (uintptr_t)w->api.PyType_Type)
+		return false;
+	// PyObject_GetTypeData(): behind the base's struct, aligned as max_align_t is.
+	info->stginfo = (uint32_t)((type_size + 15) & ~UINT64_C(15));
+	uint64_t size = rmr_at(rt, owner, RMR_TYPE_BASICSIZE) - info->stginfo;
+	for (unsigned i = 0; i < sizeof(stginfos) / sizeof(stginfos[0]); i++) {
+		if (size != stginfos[i].size)
+			continue;
+		info->stginfo_format = info->stginfo + stginfos[i].format;
+		info->stginfo_ndim = info->stginfo + stginfos[i].ndim;
+		return true;
+	}
+	return false;
+}
+
 void rmr_sizes_find_rule(struct rmr_heap_dump *w, struct rmr_type_info *info)
 {
 	const struct rmr_runtime *rt = &w->rt;
@@ -73,9 +102,8 @@ void rmr_sizes_find_rule(struct rmr_heap_dump *w, struct rmr_type_info *info)
 				is_python = true;
 				continue;
 			}
-			// ctypes' types from 3.13 on: a C method with another calling convention,
-			// which adds a little to tp_basicsize.
-			info->size_rule = info->sizeof_call ? RMR_SIZE_CALL : RMR_SIZE_GUESS;
+			info->size_rule = info->sizeof_call ? RMR_SIZE_CALL
+				: is_ctypes(w, info, owner) ? RMR_SIZE_CTYPE : RMR_SIZE_GUESS;
 		}
 		break;
 	}
@@ -280,6 +308,26 @@ static uint64_t size_set(struct rmr_heap_dump *w, const struct rmr_type_info *in
 	return size;
 }
 
+// What CType_Type.__sizeof__ adds to object's: the format, the types of the fields, the shape.
+static uint64_t size_ctype(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object)
+{
+	enum { INITIALIZED = 0, LENGTH = 24, ELEMENTS = 48 };
+	const struct rmr_runtime *rt = &w->rt;
+	uint64_t format = rmr_at(rt, object, info->stginfo_format), size = 0;
+
+	if (!rmr_at32(rt, object, info->stginfo + INITIALIZED))
+		return 0;
+	if (format) {
+		uint64_t length = 0;
+		while (rmr_memory_has(w, format + length, 1) && rmr_word8(format, length))
+			length++;
+		size += length + 1;
+	}
+	if (rmr_at(rt, object, info->stginfo + ELEMENTS))
+		size += 8 * (rmr_at(rt, object, info->stginfo + LENGTH) + 1);
+	return size + 8 * (uint64_t)(int64_t)rmr_at32(rt, object, info->stginfo_ndim);
+}
+
 uint64_t rmr_sizes_get(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
 	bool *approximate)
 {
@@ -318,6 +366,8 @@ uint64_t rmr_sizes_get(struct rmr_heap_dump *w, const struct rmr_type_info *info
 		return presize + size_frame(w, info, object);
 	case RMR_SIZE_GENERATOR:
 		return presize + size_generator(w, info, object);
+	case RMR_SIZE_CTYPE:
+		return presize + size_object(w, info, object) + size_ctype(w, info, object);
 	case RMR_SIZE_CALL:
 		size = rmr_walk_call_sizeof(w, info->sizeof_call, object);
 		if (size)

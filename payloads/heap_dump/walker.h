@@ -89,6 +89,7 @@ enum rmr_size_rule {
 	RMR_SIZE_CODE,
 	RMR_SIZE_FRAME,
 	RMR_SIZE_GENERATOR,
+	RMR_SIZE_CTYPE,  /**< a type object of ctypes, 3.13 and later */
 	RMR_SIZE_CALL,   /**< call the type's own C function */
 	RMR_SIZE_GUESS,  /**< Python code would have to run: flagged approximate */
 };
@@ -130,6 +131,7 @@ struct rmr_type_info {
 	uint32_t field_count;
 	struct rmr_field *fields;
 	const struct rmr_dtype_layout *dtype; /**< of RMR_KIND_DTYPE */
+	uint32_t stginfo, stginfo_format, stginfo_ndim; /**< of RMR_SIZE_CTYPE */
 };
 
 /** Bytes or characters that a record takes over. */

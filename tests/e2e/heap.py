@@ -3,7 +3,7 @@
 import json
 
 OBJECT_KEYS = {"address", "type", "size", "rc", "class", "name", "module", "len", "value", "file", "line",
-               "trace", "owned", "shape", "weak", "flags", "refs", "hidden", "keys"}
+               "trace", "owned", "buffer", "data", "base", "shape", "weak", "flags", "refs", "hidden", "keys"}
 NEEDED_KEYS = {"address", "type", "size", "rc", "class", "refs"}
 
 
@@ -82,6 +82,10 @@ class Heap:
             raise ValueError("more names than references")
         if len(item.get("keys", [])) > len(item["refs"]):
             raise ValueError("more keys than values")
+        if ("buffer" in item) != ("data" in item) or ("base" in item and "buffer" not in item):
+            raise ValueError("buffer, data and base belong together")
+        if item.get("base") == item["address"] or item.get("owned") == 0:
+            raise ValueError("what goes without saying")
         if item["size"] <= 0 and item["type"] not in ("object",):
             raise ValueError("size")
         self.objects[item["address"]] = item

@@ -6,6 +6,7 @@
 #ifndef RMR_TESTS_FUZZ_EXERCISE_HEAP_H
 #define RMR_TESTS_FUZZ_EXERCISE_HEAP_H
 
+#include "cli/heap/buffers.h"
 #include "cli/heap/cycles.h"
 #include "cli/heap/diff.h"
 #include "cli/heap/dominators.h"
@@ -30,6 +31,7 @@ static inline bool exercise_ok(struct rmr_error *err)
 static inline void exercise_object(const struct rmr_heap *heap, uint32_t id, FILE *sink)
 {
 	struct rmr_ids children = rmr_heap_children(heap, id);
+	struct rmr_buffer buffer;
 	struct rmr_names *names;
 	struct rmr_paths *paths;
 	struct rmr_tree *tree;
@@ -38,6 +40,7 @@ static inline void exercise_object(const struct rmr_heap *heap, uint32_t id, FIL
 	free(rmr_heap_name(heap, id));
 	free(rmr_heap_value(heap, id));
 	rmr_heap_is_held_by_c(heap, id);
+	rmr_buffers_get(heap, id, &buffer);
 	rmr_heap_type_label(heap, id);
 	if (exercise_ok(rmr_names_create(heap, id, &names))) {
 		for (uint64_t k = 0; k < children.count && k < 50; k++)

@@ -129,9 +129,9 @@ def compare(objects, facts, dump, skip):
         if d["class"] != id(type(o)):
             result.differs("class", o, id(type(o)), d["class"])
         if facts.size[i] >= 0 and facts.size[i] != d["size"]:
-            # ctypes' metaclasses count in a way that cannot be called safely; they are flagged.
-            if "approximate" not in d.get("flags", ()) or not isinstance(o, type):
-                result.differs("size", o, facts.size[i], d["size"])
+            result.differs("size", o, facts.size[i], d["size"])
+        if facts.size[i] >= 0 and "approximate" in d.get("flags", ()):
+            result.differs("approximate", o, facts.size[i], d["size"])
         if facts.len[i] >= 0 and d.get("len") != facts.len[i]:
             result.differs("len", o, facts.len[i], d.get("len"))
         try:

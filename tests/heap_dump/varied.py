@@ -309,6 +309,9 @@ def library():
                  ctypes.create_string_buffer(500), ctypes.pointer(ctypes.c_int(1)),
                  ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 1), ctypes.Structure,
                  type("S", (ctypes.Structure,), {"_fields_": [("a", ctypes.c_int)]})(),
+                 type("T", (ctypes.Union,), {"__slots__": ("x", "y"), "_fields_": [
+                     ("a", ctypes.c_int), ("b", ctypes.c_double * 3 * 4)]}),
+                 ctypes.POINTER(ctypes.c_int * 7), type("NoFields", (ctypes.BigEndianStructure,), {}),
                  random.Random(3), time.gmtime(), os.stat("/"), os.environ, zlib.compressobj(),
                  zlib.decompressobj(), json.JSONEncoder(), json.JSONDecoder(),
                  logging.getLogger("varied"), pickle.Pickler(io.BytesIO()), etree.Element("tag", a="1"),

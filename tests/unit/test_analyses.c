@@ -507,7 +507,24 @@ START_TEST(waste_is_counted)
 	      "{\"address\": 1031, \"type\": \"list\", \"size\": 64, \"len\": 1, \"refs\": [1000]}\n"
 	      "{\"address\": 1032, \"type\": \"list\", \"size\": 864, \"len\": 1, \"refs\": [1000]}\n"
 	      "{\"address\": 1040, \"type\": \"bytes\", \"size\": 100000, \"len\": 99967, \"value\": \"cut\", \"refs\": []}\n"
-	      "{\"address\": 1041, \"type\": \"memoryview\", \"size\": 200, \"len\": 16, \"refs\": [1040]}\n", out);
+	      /* Held by a view of 16 bytes of it, which a list holds, through a managed buffer. */
+	      "{\"address\": 1041, \"type\": \"memoryview\", \"size\": 200, \"buffer\": 16, \"data\": 5000, \"base\": 1040, \"refs\": [1042]}\n"
+	      "{\"address\": 1042, \"type\": \"managedbuffer\", \"size\": 200, \"buffer\": 99967, \"data\": 4990, \"base\": 1040, \"refs\": [1040]}\n"
+	      "{\"address\": 1043, \"type\": \"tuple\", \"size\": 56, \"len\": 1, \"refs\": [1041]}\n"
+	      /* Two views that share bytes, of which one holds the other. */
+	      "{\"address\": 1050, \"type\": \"ndarray\", \"size\": 80112, \"buffer\": 80000, \"data\": 200000, \"refs\": []}\n"
+	      "{\"address\": 1051, \"type\": \"ndarray\", \"size\": 112, \"buffer\": 70000, \"data\": 200000, \"base\": 1050, \"refs\": [1050]}\n"
+	      "{\"address\": 1052, \"type\": \"ndarray\", \"size\": 112, \"buffer\": 100, \"data\": 200000, \"base\": 1051, \"refs\": [1051]}\n"
+	      "{\"address\": 1053, \"type\": \"ndarray\", \"size\": 112, \"buffer\": 80, \"data\": 200050, \"base\": 1050, \"refs\": [1050]}\n"
+	      "{\"address\": 1054, \"type\": \"tuple\", \"size\": 64, \"len\": 2, \"refs\": [1052, 1053]}\n"
+	      /* Not pinned: held by itself, too; shown for the most; nobody knows how large. */
+	      "{\"address\": 1060, \"type\": \"bytearray\", \"size\": 80057, \"buffer\": 80000, \"data\": 400000, \"refs\": []}\n"
+	      "{\"address\": 1061, \"type\": \"memoryview\", \"size\": 112, \"buffer\": 10, \"data\": 400000, \"base\": 1060, \"refs\": [1060]}\n"
+	      "{\"address\": 1062, \"type\": \"bytearray\", \"size\": 80057, \"buffer\": 80000, \"data\": 600000, \"refs\": []}\n"
+	      "{\"address\": 1063, \"type\": \"memoryview\", \"size\": 112, \"buffer\": 40000, \"data\": 600000, \"base\": 1062, \"refs\": [1062]}\n"
+	      "{\"address\": 1064, \"type\": \"PyCapsule\", \"size\": 80057, \"refs\": []}\n"
+	      "{\"address\": 1065, \"type\": \"ndarray\", \"size\": 112, \"buffer\": 40, \"data\": 800000, \"base\": 1064, \"refs\": [1064]}\n"
+	      "{\"address\": 1066, \"type\": \"tuple\", \"size\": 64, \"len\": 4, \"refs\": [1060, 1061, 1063, 1065]}\n", out);
 	for (int i = 0; i < 12; i++)
 		fprintf(out, "{\"address\": %d, \"type\": \"A\", \"class\": 900, \"size\": 48, \"shape\": 1, \"refs\": [%d, 900]}\n"
 			     "{\"address\": %d, \"type\": \"dict\", \"size\": 104, \"len\": 1, \"refs\": [901], \"keys\": [901]}\n",
@@ -533,8 +550,12 @@ START_TEST(waste_is_counted)
 	/* With a dict: 104 + 2 pointers - 1 slot; with inline values: 48 + 2 pointers - 2 slots. */
 	ck_assert_uint_eq(waste->count[RMR_WASTE_INSTANCE_DICT], 12 + 12);
 	ck_assert_uint_eq(waste->bytes[RMR_WASTE_INSTANCE_DICT], 12 * (104 + 16 - 8) + 12 * (48 + 16 - 16));
-	ck_assert_uint_eq(waste->count[RMR_WASTE_PINNED], 1);
-	ck_assert_uint_eq(waste->bytes[RMR_WASTE_PINNED], 100000 - 16);
+	ck_assert_uint_eq(waste->count[RMR_WASTE_PINNED], 1 + 2);
+	ck_assert_uint_eq(waste->bytes[RMR_WASTE_PINNED], 99967 - 16 + 80000 - 130);
+	ck_assert_str_eq(waste->row[waste->rows - 2].what,
+		"bytes of 97.6 KiB, held only by memoryview at 0x411, which shows 16 B");
+	ck_assert_str_eq(waste->row[waste->rows - 1].what,
+		"ndarray of 78.1 KiB, held only by 2 views, which show 130 B: ndarray at 0x41c and others");
 	for (size_t i = 0; i < waste->rows; i++)
 		ck_assert_ptr_nonnull(waste->row[i].what);
 	ck_assert_str_eq(waste->row[0].what, "'same'");

@@ -199,6 +199,39 @@ START_TEST(test_all_fields)
 }
 END_TEST
 
+START_TEST(test_buffers)
+{
+	put_type(0, 1000, "memoryview");
+	object(16, 0, 0, 100, 1);
+	word((uint64_t)-7); // owned
+	word(5);            // trace
+	word(80);           // bytes
+	word(4096);         // data
+	word(16);           // base: itself
+	word(1);
+	finish(RMR_REC_OBJECT, RMR_OBJECT_BUFFER, RMR_OBJECT_OWNED | RMR_OBJECT_TRACE);
+	object(32, 0, 0, 100, 1);
+	word(8);
+	word(4100);
+	word(16);
+	add_string("name");
+	finish(RMR_REC_OBJECT, RMR_OBJECT_BUFFER, RMR_OBJECT_NAME);
+	object(48, 0, 3, 100, 1);
+	word(0);
+	word(0);
+	word(0); // base: not known
+	finish(RMR_REC_OBJECT, RMR_OBJECT_BUFFER, 0);
+	put_end(3);
+	expect_lines(RMR_DUMP_REMORA,
+		"{\"address\":16,\"type\":\"memoryview\",\"size\":100,\"rc\":1,\"class\":1000,"
+		"\"trace\":5,\"owned\":-7,\"buffer\":80,\"data\":4096,\"refs\":[1]}\n"
+		"{\"address\":32,\"type\":\"memoryview\",\"size\":100,\"rc\":1,\"class\":1000,"
+		"\"name\":\"name\",\"buffer\":8,\"data\":4100,\"base\":16,\"refs\":[]}\n"
+		"{\"address\":48,\"type\":\"memoryview\",\"size\":100,\"rc\":1,\"class\":1000,"
+		"\"buffer\":0,\"data\":0,\"base\":null,\"shape\":3,\"refs\":[]}\n");
+}
+END_TEST
+
 START_TEST(test_parts)
 {
 	put_type(0, 1000, "dict");
@@ -578,6 +611,7 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, test_object);
 	tcase_add_test(tests, test_all_fields);
+	tcase_add_test(tests, test_buffers);
 	tcase_add_test(tests, test_parts);
 	tcase_add_test(tests, test_meliae);
 	tcase_add_test(tests, test_meliae_long);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/heap/buffers.h"
+
 #include "tests/unit/heap_fixture.h"
 
 #include <zlib.h>
@@ -201,9 +203,48 @@ START_TEST(large_numbers_are_kept)
 	ck_assert_uint_eq(rmr_heap_size(heap, id), 4294967294u);
 	ck_assert_uint_eq(rmr_heap_rc(heap, id), 4294967295u);
 	ck_assert_uint_eq(rmr_heap_len(heap, id), UINT64_MAX - 1);
-	ck_assert_uint_eq(rmr_heap_owned(heap, id), 99999999999u);
+	ck_assert_int_eq(rmr_heap_owned(heap, id), 99999999999);
 	ck_assert_uint_eq(rmr_heap_type_info(heap, 0)->bytes, 4294967294u);
-	ck_assert_uint_eq(rmr_heap_facts(heap)->owned, 99999999999u);
+	ck_assert_int_eq(rmr_heap_facts(heap)->owned, 99999999999);
+	rmr_heap_close(heap);
+}
+END_TEST
+
+/* Chains of bases, their ends of all kinds, and what is no number at all. */
+START_TEST(buffers_have_owners)
+{
+	struct rmr_heap *heap = fixture_open(
+		"{\"address\": 1, \"type\": \"bytearray\", \"size\": 10, \"buffer\": 8, \"data\": 4096, \"refs\": []}\n"
+		"{\"address\": 2, \"type\": \"v\", \"size\": 10, \"buffer\": 4, \"data\": 4098, \"base\": 1, \"refs\": [1]}\n"
+		"{\"address\": 3, \"type\": \"v\", \"size\": 10, \"buffer\": 2, \"data\": 4099, \"base\": 2, \"refs\": [2]}\n"
+		"{\"address\": 4, \"type\": \"v\", \"size\": 10, \"buffer\": 2, \"data\": 9, \"base\": null, \"refs\": []}\n"
+		"{\"address\": 5, \"type\": \"v\", \"size\": 10, \"buffer\": 2, \"data\": 9, \"base\": 4, \"refs\": []}\n"
+		"{\"address\": 6, \"type\": \"v\", \"size\": 10, \"buffer\": 2, \"data\": 9, \"base\": 7, \"refs\": []}\n"
+		"{\"address\": 7, \"type\": \"PyCapsule\", \"size\": 10, \"refs\": []}\n"
+		"{\"address\": 8, \"type\": \"v\", \"size\": 10, \"buffer\": 2, \"data\": 9, \"base\": 99, \"refs\": [99]}\n"
+		"{\"address\": 9, \"type\": \"v\", \"size\": 10, \"buffer\": 2, \"data\": 9, \"base\": 9, \"refs\": []}\n"
+		"{\"address\": 10, \"type\": \"bytes\", \"size\": 40, \"len\": 7, \"refs\": []}\n"
+		"{\"address\": 11, \"type\": \"v\", \"size\": 40, \"owned\": -30, \"buffer\": \"x\", \"refs\": []}\n");
+	static const struct {
+		uint64_t address, owner, bytes; /* owner 0: not known */
+	} cases[] = {{1, 1, 8}, {2, 1, 4}, {3, 1, 2}, {4, 0, 2}, {5, 0, 2}, {6, 7, 2}, {9, 9, 2},
+		{10, 10, 7}};
+	struct rmr_buffer buffer;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		ck_assert(rmr_buffers_get(heap, fixture_id(heap, cases[i].address), &buffer));
+		ck_assert_uint_eq(buffer.bytes, cases[i].bytes);
+		ck_assert_uint_eq(buffer.owner, cases[i].owner ? fixture_id(heap, cases[i].owner)
+							       : (uint32_t)RMR_NO_OBJECT);
+	}
+	/* A base without a record. */
+	ck_assert(rmr_buffers_get(heap, fixture_id(heap, 8), &buffer));
+	ck_assert(rmr_heap_is_absent(heap, buffer.owner));
+	ck_assert(!rmr_buffers_get(heap, fixture_id(heap, 7), &buffer));
+	ck_assert(!rmr_buffers_get(heap, fixture_id(heap, 11), &buffer));
+	ck_assert(!rmr_buffers_get(heap, RMR_NO_OBJECT, &buffer));
+	ck_assert_int_eq(rmr_heap_owned(heap, fixture_id(heap, 11)), -30);
+	ck_assert_int_eq(rmr_heap_facts(heap)->owned, -30);
 	rmr_heap_close(heap);
 }
 END_TEST
@@ -346,6 +387,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tests, meliae_is_read_with_its_liberties);
 	tcase_add_test(tests, duplicates_and_absent_ones_are_counted);
 	tcase_add_test(tests, large_numbers_are_kept);
+	tcase_add_test(tests, buffers_have_owners);
 	tcase_add_test(tests, threads_do_not_matter);
 	tcase_add_test(tests, compressed_dumps_are_read);
 	tcase_add_test(tests, pipes_are_read);

@@ -8,7 +8,7 @@ static const char small[] =
 	"{\"address\": 1, \"type\": \"A\", \"class\": 9, \"size\": 10, \"rc\": 1, \"shape\": 1, \"refs\": [2, 2], \"hidden\": [3]}\n"
 	"{\"address\": 2, \"type\": \"str\", \"size\": 20, \"rc\": 2, \"len\": 3, \"value\": \"abc\", \"refs\": [], \"flags\": [\"interned\"]}\n"
 	"{\"address\": 3, \"type\": \"int\", \"size\": 28, \"rc\": 1, \"value\": 7, \"refs\": []}\n"
-	"{\"address\": 4, \"type\": \"int\", \"size\": 28, \"rc\": 1, \"value\": 8, \"owned\": 4, \"refs\": []}\n"
+	"{\"address\": 4, \"type\": \"int\", \"size\": 28, \"rc\": 1, \"value\": 8, \"owned\": 4, \"buffer\": 16, \"data\": 5, \"base\": 3, \"refs\": []}\n"
 	"{\"address\": 9, \"type\": \"type\", \"size\": 5, \"rc\": 1, \"name\": \"A\", \"module\": \"m\", \"refs\": [3]}\n"
 	"{\"root\": \"frame\", \"label\": \"<frame f>\", \"names\": [\".x\"], \"refs\": [1], \"thread\": 4, \"depth\": 0, \"function\": \"f\", \"file\": \"a.py\", \"line\": 3}\n"
 	"{\"root\": \"static\", \"label\": \"<static type>\", \"names\": [null], \"refs\": [9]}\n";
@@ -20,6 +20,7 @@ static const struct {
 	{"select address, type, module, size, owned, rc, len, name, value from objects where address = 2",
 		"2|str|-|20|0|2|3|-|abc;"},
 	{"select module, type from objects where address = 1", "m|A;"},
+	{"select address, buffer, owner from objects where buffer is not null", "4|16|3;"},
 	{"select value + 1 from objects where type = 'int'", "8;9;"},
 	{"select count(*), sum(size) from objects where type = 'int' and size > 5", "2|56;"},
 	{"select address from objects where matches = 'm.A'", "1;"},
