@@ -170,7 +170,7 @@ static void put_back(struct borrow *b)
 		err = rmr_tracee_set_regs(&b->pause.tracee, &regs);
 	rmr_points_pass(14);
 	rmr_error_destroy(err);
-	rmr_tracee_detach(&b->pause.tracee);
+	rmr_pause_end(&b->pause);
 }
 
 /* From any stop to an event stop with nothing run in between; then puts everything back. */
@@ -455,7 +455,7 @@ static struct rmr_error *run_job(
 	}
 	ret->region = region;
 	ret->frame = b->frame.address;
-	if (b->pause.restart == RMR_RESTART_NONE)
+	if (b->pause.restart == RMR_RESTART_NONE && b->pause.tracee.tid == b->target->pid)
 		rmr_tracee_detach(&b->pause.tracee);
 	else
 		follow(b);

@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "attach/pause.h"
 
+#include "attach/log.h"
+
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+enum {
+	MAIN_NS = 50000000,   /* how long the main thread may take to wake up for a signal */
+	MAIN_STEP_NS = 50000,
+};
 
 bool rmr_pause_is_spurious(const struct rmr_pause *pause)
 {
@@ -104,7 +113,34 @@ struct rmr_error *rmr_pause_check_seccomp(
 	return err;
 }
 
+/* Signals that the main thread is about to take. */
+static uint64_t of_main_thread(const struct rmr_pause *pause)
+{
+	struct rmr_status status;
+
+	if (rmr_status_read("/proc", pause->target->pid, &status) || strchr("ZXTt", status.state))
+		return 0;
+	return ~status.blocked & ~status.ignored;
+}
+
+/*
+ * A signal to the process is meant for the main thread, but until that gets a processor, any thread
+ * that comes out of a stop takes it. The main thread would then wait on in its call, and Python's
+ * handler, which only the main thread runs, would wait with it.
+ */
+static void leave_to_main_thread(struct rmr_pause *pause)
+{
+	uint64_t end = rmr_log_now() + MAIN_NS;
+
+	if (!pause->tracee.stopped || pause->tracee.tid == pause->target->pid)
+		return;
+	while (rmr_tracee_shared_pending(&pause->tracee) && rmr_log_now() < end &&
+		(rmr_tracee_shared_pending(&pause->tracee) & of_main_thread(pause)))
+		nanosleep(&(struct timespec){.tv_nsec = MAIN_STEP_NS}, NULL);
+}
+
 void rmr_pause_end(struct rmr_pause *pause)
 {
+	leave_to_main_thread(pause);
 	rmr_tracee_detach(&pause->tracee);
 }

@@ -23,13 +23,14 @@ enum {
 	RESCUE_REACH = 64 * 1024, /* how far below the frame pthread_create's stack may reach */
 	INIT_WAIT_MS = 2000,
 	PAGE = 4096,
+	MAIN_LAST = 16, /* more than any rank_thread() */
 	MAPPINGS = 16, /* our region, the stacks of the agent's threads, its image, an arena */
 };
 
 /* A thread, and what it was doing when it was looked at from outside. */
 struct candidate {
 	pid_t tid;
-	int rank;     /* less is better; see rank_thread() */
+	int rank;     /* less is better; see look() */
 	bool blocked; /* in @p syscall, at @p pc and @p sp */
 	long syscall;
 	rmr_addr_t pc;
@@ -87,8 +88,11 @@ static void look(const struct rmr_target *target, pid_t tid, struct candidate *r
 		ret->sp = sp;
 		ret->pc = pc;
 	}
-	/* Signals to the process go to the main thread first: rather borrow another. */
-	ret->rank = rank_thread(ret) + (tid == target->pid);
+	/*
+	 * A signal to the process goes to the main thread, but while that stands still to another: it
+	 * then does not end the main thread's call, and Python's handler runs when that ends by itself.
+	 */
+	ret->rank = rank_thread(ret) + (tid == target->pid ? MAIN_LAST : 0);
 }
 
 static int compare_rank(const void *a, const void *b)

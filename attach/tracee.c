@@ -16,6 +16,7 @@
 enum {
 	SPIN_US = 60,		       /* a stop usually takes less, and sleeping would double it */
 	PAUSE_NS = 1000000,	       /* where SIGCHLD is ignored, nothing wakes us */
+	PEEKED = 16,		       /* signals looked at, of those that wait */
 	SYSCALL_STOP = SIGTRAP | 0x80, /* with PTRACE_O_TRACESYSGOOD */
 };
 
@@ -256,6 +257,20 @@ struct rmr_error *rmr_tracee_set_mask(struct rmr_tracee *tracee, uint64_t mask)
 	if (ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)sizeof(mask), &mask) < 0)
 		return failed(tracee, "set the signal mask of");
 	return NULL;
+}
+
+uint64_t rmr_tracee_shared_pending(struct rmr_tracee *tracee)
+{
+	struct __ptrace_peeksiginfo_args args = {.flags = PTRACE_PEEKSIGINFO_SHARED, .nr = PEEKED};
+	siginfo_t infos[PEEKED];
+	uint64_t set = 0;
+	long count = ptrace(PTRACE_PEEKSIGINFO, tracee->tid, &args, infos);
+
+	for (long i = 0; i < count; i++) {
+		if (infos[i].si_signo > 0 && infos[i].si_signo <= 64)
+			set |= UINT64_C(1) << (infos[i].si_signo - 1);
+	}
+	return set;
 }
 
 struct rmr_error *rmr_tracee_next_syscall(struct rmr_tracee *tracee, unsigned timeout_us)

@@ -59,6 +59,9 @@ struct rmr_error *rmr_tracee_set_xstate(struct rmr_tracee *tracee, const void *b
 struct rmr_error *rmr_tracee_get_mask(struct rmr_tracee *tracee, uint64_t *ret) RMR_MUST_CHECK;
 struct rmr_error *rmr_tracee_set_mask(struct rmr_tracee *tracee, uint64_t mask) RMR_MUST_CHECK;
 
+/** Signals that wait for any thread of the tracee's process, bit n-1 for signal n. */
+uint64_t rmr_tracee_shared_pending(struct rmr_tracee *tracee);
+
 /**
  * Runs the stopped tracee to its next system call stop (entry or exit), passing signals on.
  * RMR_E_TIMEOUT: it runs on, traced (rmr_tracee_let_go(), or this once more). RMR_E_GONE: it ended.

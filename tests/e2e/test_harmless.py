@@ -3,6 +3,7 @@
 
 REMORA_LONG=1: 200 attaches of each kind on every interpreter and 100 kills (else 12 on three
 interpreters, and 20)."""
+import contextlib
 import mmap
 import os
 import pathlib
@@ -10,6 +11,7 @@ import random
 import signal
 import struct
 import subprocess
+import sys
 import time
 import unittest
 
@@ -91,6 +93,32 @@ class Signals(support.LiveTest):
                         process.kill()
                 target.answer("CALLED", 20)
             target.finish(self)
+
+
+    def test_wake_main_thread(self):
+        """A program of several threads: a signal to it wakes its main thread, while others come out of a stop
+        and the machine is busy. A few are left to chance (README); they were 30 of 300."""
+        calls, lost = 150, 0
+        spin = [sys.executable, "-c", "while True: pass"]
+        with contextlib.ExitStack() as stack:
+            for _ in range(2 * os.cpu_count()):
+                stack.callback(stack.enter_context(subprocess.Popen(spin)).kill)
+            target = stack.enter_context(self.start(support.Kind("called", "lock", "2")))
+            for _ in range(calls):
+                support.wait_for(lambda: target.status()["State"][0] == "S", "its main thread waits")
+                attach = stack.enter_context(subprocess.Popen(
+                    support.command("run", target, "-c", "pass"), env=support.environment()))
+                stack.callback(attach.kill)
+                time.sleep(random.uniform(0, 0.03))
+                os.kill(target.pid, signal.SIGHUP)
+                self.assertEqual(attach.wait(60), 0)
+                try:
+                    target.answer("CALLED", 2)
+                except AssertionError:
+                    lost += 1
+                    os.kill(target.pid, signal.SIGHUP)
+                    target.answer("CALLED")
+        self.assertLessEqual(lost, 3)
 
 
 class TimedCalls(support.LiveTest):
