@@ -80,8 +80,11 @@ char *rmr_dump_put_name(char *p, const struct rmr_dump_text *text);
 char *rmr_dump_put_refs(char *p, struct rmr_dump_heads *heads, const unsigned char *from,
 	size_t count);
 
-/** Writes the line of the ROOT record whose bytes behind its first word are at @p c. */
+/**
+ * Writes the line of the ROOT record whose bytes behind its first word are at @p c.
+ * @param left_out  counts the records of which nothing was worth a line
+ */
 struct rmr_error *rmr_dump_root(struct rmr_dump_sink *sink, struct rmr_dump_tally *tally,
-	struct rmr_dump_cursor *c, const struct rmr_rec *head) RMR_MUST_CHECK;
+	struct rmr_dump_cursor *c, const struct rmr_rec *head, uint64_t *left_out) RMR_MUST_CHECK;
 
 #endif

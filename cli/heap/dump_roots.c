@@ -72,12 +72,65 @@ static char *put_root_facts(char *p, const struct root *root, unsigned kind)
 	return p;
 }
 
+// Which references the dump takes: of the words of a library's data those that explain a count, as an
+// object may well have its address in places that hold no reference to it. False if none.
+static bool choose(struct rmr_dump_tally *tally, unsigned kind, const unsigned char *refs,
+	uint32_t count, bool *wanted)
+{
+	bool any = kind != RMR_ROOT_DATA;
+
+	if (kind != RMR_ROOT_INTERNED && kind != RMR_ROOT_DATA) // those are not counted
+		rmr_dump_tally_references(tally, refs, count);
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t address;
+		memcpy(&address, refs + i * 8, 8);
+		wanted[i] = kind != RMR_ROOT_DATA || rmr_dump_tally_explain(tally, address);
+		any |= wanted[i];
+	}
+	return any;
+}
+
+static char *put_root_refs(char *p, const unsigned char *refs, uint32_t count, const bool *wanted)
+{
+	struct rmr_dump_heads heads = {0};
+	bool first = true;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!wanted[i])
+			continue;
+		if (!first)
+			*p++ = ',';
+		first = false;
+		p = rmr_dump_put_refs(p, &heads, refs + i * 8, 1);
+	}
+	return p;
+}
+
+// NULL if they make no sense.
+static char *put_root_names(char *p, struct rmr_dump_cursor *c, uint32_t count, const bool *wanted)
+{
+	bool first = true;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct rmr_dump_text name = rmr_dump_next_text(c);
+		if (c->failed)
+			return NULL;
+		if (!wanted[i])
+			continue;
+		if (!first)
+			*p++ = ',';
+		first = false;
+		p = rmr_dump_put_name(p, &name);
+	}
+	return p;
+}
+
 struct rmr_error *rmr_dump_root(struct rmr_dump_sink *sink, struct rmr_dump_tally *tally,
-	struct rmr_dump_cursor *c, const struct rmr_rec *head)
+	struct rmr_dump_cursor *c, const struct rmr_rec *head, uint64_t *left_out)
 {
 	static const char *const kinds[RMR_ROOTS] = {"interpreter", "thread", "frame", "static",
-		"interned"};
-	struct rmr_dump_heads heads = {0};
+		"interned", "static"};
+	bool wanted[RMR_REC_MAX / 8];
 	struct root root;
 	char *line;
 
@@ -93,8 +146,10 @@ struct rmr_error *rmr_dump_root(struct rmr_dump_sink *sink, struct rmr_dump_tall
 		root.rec.count > (size_t)(c->end - c->at) / 8)
 		return rmr_dump_bad("a root");
 	c->at += (size_t)root.rec.count * 8;
-	if (head->part != RMR_ROOT_INTERNED) // those are not counted
-		rmr_dump_tally_references(tally, refs, root.rec.count);
+	if (!choose(tally, head->part, refs, root.rec.count, wanted)) {
+		++*left_out;
+		return NULL;
+	}
 	struct rmr_error *err = rmr_dump_sink_reserve(sink, RMR_DUMP_LINE_ROOM, &line);
 	if (err)
 		return err;
@@ -104,16 +159,11 @@ struct rmr_error *rmr_dump_root(struct rmr_dump_sink *sink, struct rmr_dump_tall
 	p = put_label(p, &root, head->part);
 	p = put_root_facts(p, &root, head->part);
 	p = PUT(p, ",\"names\":[");
-	for (uint32_t i = 0; i < root.rec.count; i++) {
-		struct rmr_dump_text name = rmr_dump_next_text(c);
-		if (c->failed)
-			return rmr_dump_bad("a root's names");
-		if (i)
-			*p++ = ',';
-		p = rmr_dump_put_name(p, &name);
-	}
+	p = put_root_names(p, c, root.rec.count, wanted);
+	if (!p)
+		return rmr_dump_bad("a root's names");
 	p = PUT(p, "],\"refs\":[");
-	p = rmr_dump_put_refs(p, &heads, refs, root.rec.count);
+	p = put_root_refs(p, refs, root.rec.count, wanted);
 	p = PUT(p, "]}\n");
 	rmr_dump_sink_commit(sink, (size_t)(p - line));
 	return NULL;

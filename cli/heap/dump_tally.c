@@ -162,6 +162,19 @@ void rmr_dump_tally_references(struct rmr_dump_tally *tally, const unsigned char
 	}
 }
 
+bool rmr_dump_tally_explain(struct rmr_dump_tally *tally, uint64_t address)
+{
+	uint64_t granule = address >> GRANULE_SHIFT;
+
+	if (!tally || tally->failed)
+		return false;
+	int8_t *byte = byte_of(tally, granule);
+	if (!byte || !(*byte & KNOWN) || (*byte >> 1) + find_carried(tally, granule)->missing <= 0)
+		return false;
+	rmr_dump_tally_references(tally, (const unsigned char *)&address, 1);
+	return true;
+}
+
 static void add(struct rmr_completeness *sums, int64_t missing, uint64_t times)
 {
 	if (missing > 0) {

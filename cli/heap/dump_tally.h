@@ -30,6 +30,12 @@ void rmr_dump_tally_object(struct rmr_dump_tally *tally, uint64_t address, uint6
 void rmr_dump_tally_references(struct rmr_dump_tally *tally, const unsigned char *from,
 	size_t count);
 
+/**
+ * True if the object at @p address counts more references than were found; then there is one more.
+ * Tells the truth once everything else has been said.
+ */
+bool rmr_dump_tally_explain(struct rmr_dump_tally *tally, uint64_t address);
+
 /** False if it cannot be told: memory ran out. To be called once, at the end. */
 bool rmr_dump_tally_finish(struct rmr_dump_tally *tally, struct rmr_completeness *ret);
 

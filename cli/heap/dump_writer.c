@@ -32,7 +32,7 @@ struct writer {
 	struct rmr_dump_heads heads;
 	struct type_text *types;
 	uint32_t type_room;
-	uint64_t objects;
+	uint64_t objects, left_out; // left_out: roots
 	uint64_t tracked, tracked_done; // of the last COUNT
 	bool meliae;
 	bool ended;
@@ -72,8 +72,8 @@ char *rmr_dump_put_text(char *p, const struct rmr_dump_text *text)
 char *rmr_dump_put_name(char *p, const struct rmr_dump_text *text)
 {
 	static const char *const before[RMR_STYLES] = {"", "", ".", "<local ", "<cell ", "[",
-		"['"};
-	static const char *const after[RMR_STYLES] = {"", "", "", ">", ">", "]", "']"};
+		"['", "[+0x"};
+	static const char *const after[RMR_STYLES] = {"", "", "", ">", ">", "]", "']", "]"};
 	unsigned style = text->head.style;
 
 	if (style == RMR_STYLE_NULL)
@@ -622,6 +622,7 @@ static struct rmr_error *read_end(struct writer *w, struct rmr_dump_cursor *c)
 	char text[sizeof(t->partial)] = "";
 	size_t size = partial.head.size < sizeof(text) - 1 ? partial.head.size : sizeof(text) - 1;
 	memcpy(text, partial.bytes, size);
+	t->roots -= w->left_out < t->roots ? w->left_out : t->roots;
 	if (t->faults)
 		snprintf(t->partial, sizeof(t->partial), "%llu objects could not be read whole: %.400s",
 			(unsigned long long)t->faults, text);
@@ -656,7 +657,7 @@ static struct rmr_error *read_record(struct writer *w, const unsigned char *byte
 	case RMR_REC_ROOT:
 		if (head->size < sizeof(struct rmr_rec_root_head))
 			return rmr_dump_bad("a short root");
-		return w->meliae ? NULL : rmr_dump_root(w->sink, w->tally, &c, head);
+		return w->meliae ? NULL : rmr_dump_root(w->sink, w->tally, &c, head, &w->left_out);
 	case RMR_REC_TRACE:
 		return read_list(w, &c, true);
 	case RMR_REC_COUNT:

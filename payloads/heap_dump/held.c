@@ -228,7 +228,7 @@ static void search_identifiers(struct rmr_heap_dump *w)
 	static const char label[] = "<identifiers of C code>";
 
 	for (uint64_t i = 0; i < w->image_count && !w->failed; i++) {
-		const struct rmr_range *image = &w->images[i];
+		const struct rmr_range *image = &w->images[i].range;
 		uint64_t at = ((image->start + 7) & ~UINT64_C(7)) + 16;
 		for (; at + 8 <= image->end; at += 8) {
 			uint64_t word = rmr_word(at, 0);

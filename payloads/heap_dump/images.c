@@ -18,7 +18,8 @@ struct elf_segment {
 	uint64_t offset, vaddr, paddr, filesz, memsz, align;
 };
 
-static void add_image(struct rmr_heap_dump *w, uint64_t start, uint64_t end)
+static void add_image(struct rmr_heap_dump *w, uint64_t start, uint64_t end, uint64_t base,
+	const char *name)
 {
 	void *images = w->images;
 
@@ -29,7 +30,7 @@ static void add_image(struct rmr_heap_dump *w, uint64_t start, uint64_t end)
 			return;
 		w->images = images;
 	}
-	w->images[w->image_count++] = (struct rmr_range){start, end};
+	w->images[w->image_count++] = (struct rmr_image){{start, end}, base, name};
 	for (uint64_t page = start & ~(uint64_t)(PAGE - 1); page < end; page += PAGE) {
 		struct rmr_chunk *chunk = rmr_chunk_of(w, page);
 		uint64_t number = page >> 12 & ((1 << (RMR_CHUNK_SHIFT - 12)) - 1);
@@ -37,7 +38,7 @@ static void add_image(struct rmr_heap_dump *w, uint64_t start, uint64_t end)
 	}
 }
 
-static void read_file(struct rmr_heap_dump *w, uint64_t start)
+static void read_file(struct rmr_heap_dump *w, uint64_t start, const char *name)
 {
 	enum { LOAD = 1, WRITABLE = 2, EXEC = 2, DYN = 3, CLASS64 = 2, MAX_SEGMENTS = 64 };
 	const struct elf_header *header = (const void *)(uintptr_t)start;
@@ -59,7 +60,7 @@ static void read_file(struct rmr_heap_dump *w, uint64_t start)
 		if (segment->type == LOAD && (segment->flags & WRITABLE) && segment->memsz &&
 			segment->vaddr < UINT64_C(1) << 47 && segment->memsz < UINT64_C(1) << 40 &&
 			!__builtin_add_overflow(base + segment->vaddr, segment->memsz, &end))
-			add_image(w, base + segment->vaddr, end);
+			add_image(w, base + segment->vaddr, end, base, name);
 	}
 }
 
@@ -68,14 +69,15 @@ void rmr_images_find(struct rmr_heap_dump *w)
 	// The same file may be mapped twice (read as data, and loaded): the one that was loaded has
 	// its segments where its header says.
 	for (uint64_t i = 0; i < w->file_count && !w->failed; i++)
-		read_file(w, w->files[i]);
+		read_file(w, w->files[i].start, w->files[i].name);
 }
 
 bool rmr_images_of(struct rmr_heap_dump *w, uint64_t address, struct rmr_range *ret)
 {
 	for (uint64_t i = 0; i < w->image_count; i++) {
-		if (address >= w->images[i].start && address < w->images[i].end) {
-			*ret = w->images[i];
+		const struct rmr_range *range = &w->images[i].range;
+		if (address >= range->start && address < range->end) {
+			*ret = *range;
 			return true;
 		}
 	}

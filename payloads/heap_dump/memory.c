@@ -110,7 +110,20 @@ static void add_range(struct rmr_heap_dump *w, uint64_t start, uint64_t end)
 	w->ranges[w->range_count++] = (struct rmr_range){start, end};
 }
 
-static void add_file(struct rmr_heap_dump *w, uint64_t start)
+static const char *copy_name(struct rmr_heap_dump *w, const char *path, const char *end)
+{
+	const char *name = path;
+
+	for (const char *c = path; c < end; c++)
+		name = *c == '/' ? c + 1 : name;
+	char *copy = rmr_memory_small(w, (uint64_t)(end - name) + 1);
+	if (!copy)
+		return "";
+	memcpy(copy, name, (size_t)(end - name));
+	return copy;
+}
+
+static void add_file(struct rmr_heap_dump *w, uint64_t start, const char *path, const char *end)
 {
 	void *files = w->files;
 
@@ -119,7 +132,7 @@ static void add_file(struct rmr_heap_dump *w, uint64_t start)
 			return;
 		w->files = files;
 	}
-	w->files[w->file_count++] = start;
+	w->files[w->file_count++] = (struct rmr_file){start, copy_name(w, path, end)};
 }
 
 static bool starts_with(const char *text, const char *end, const char *prefix)
@@ -141,7 +154,7 @@ static void parse_line(struct rmr_heap_dump *w, const char *line, const char *en
 	while (path < end && *path != '/' && *path != '[')
 		path++;
 	if (path < end && *path == '/' && end - line > 14 && memcmp(line + 6, "00000000 ", 9) == 0)
-		add_file(w, start);
+		add_file(w, start, path, end);
 	// Reading a device can block, fault or have effects; these two are memory.
 	if (starts_with(path, end, "/dev/") && !starts_with(path, end, "/dev/zero") &&
 		!starts_with(path, end, "/dev/shm/"))

@@ -64,6 +64,7 @@ enum rmr_text_style {
 	RMR_STYLE_CELL,  /**< <cell text> */
 	RMR_STYLE_INDEX, /**< [text] */
 	RMR_STYLE_KEY,   /**< ['text'] */
+	RMR_STYLE_OFFSET, /**< [+0xtext] */
 	RMR_STYLES,
 };
 
@@ -145,6 +146,7 @@ enum rmr_rec_root {
 	RMR_ROOT_FRAME,
 	RMR_ROOT_STATIC,
 	RMR_ROOT_INTERNED,
+	RMR_ROOT_DATA, /**< the last of all: words of a library's data that are objects' addresses */
 	RMR_ROOTS,
 };
 

@@ -19,8 +19,15 @@ struct root {
 static uint64_t *put_name(struct rmr_heap_dump *w, uint64_t *p, const struct rmr_name *name)
 {
 	struct rmr_span span = {0};
+	char digits[16], *at = digits + sizeof(digits);
 
-	if (name->style != RMR_STYLE_NULL)
+	if (name->style == RMR_STYLE_OFFSET) {
+		uint64_t n = name->text;
+		do
+			*--at = "0123456789abcdef"[n & 15];
+		while (n >>= 4);
+		span = (struct rmr_span){at, (uint64_t)(digits + sizeof(digits) - at), RMR_TEXT_UTF8};
+	} else if (name->style != RMR_STYLE_NULL)
 		span = name->is_c ? rmr_values_c_string(w, name->text)
 				  : rmr_values_str(w, name->text);
 	if (span.size > 32)
@@ -344,14 +351,24 @@ void rmr_roots_write(struct rmr_heap_dump *w)
 	}
 }
 
-void rmr_roots_flush(struct rmr_heap_dump *w, const char *label, uint64_t interpreter)
+static void flush(struct rmr_heap_dump *w, unsigned kind, const char *label, uint64_t interpreter)
 {
-	struct root root = {.kind = RMR_ROOT_STATIC, .interpreter = interpreter, .line = -1};
+	struct root root = {.kind = kind, .interpreter = interpreter, .line = -1};
 
 	root.texts[0] = rmr_values_c_string(w, (uintptr_t)label);
 	if (w->candidate_count)
 		write_root(w, &root);
 	rmr_names_reset(w);
+}
+
+void rmr_roots_flush(struct rmr_heap_dump *w, const char *label, uint64_t interpreter)
+{
+	flush(w, RMR_ROOT_STATIC, label, interpreter);
+}
+
+void rmr_roots_flush_data(struct rmr_heap_dump *w, const char *label)
+{
+	flush(w, RMR_ROOT_DATA, label, 0);
 }
 
 void rmr_roots_write_static(struct rmr_heap_dump *w)

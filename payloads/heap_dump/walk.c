@@ -310,6 +310,7 @@ enum phase {
 	PHASE_HELD,
 	PHASE_TYPES,
 	PHASE_STATIC,
+	PHASE_GLOBALS,
 	PHASE_END,
 };
 
@@ -334,6 +335,9 @@ static void run_phase(struct rmr_heap_dump *w, unsigned phase)
 	case PHASE_HELD:
 		rmr_held_write(w);
 		rmr_emit_rest(w);
+		break;
+	case PHASE_GLOBALS:
+		rmr_globals_write(w);
 		break;
 	case PHASE_STATIC:
 		rmr_roots_write_static(w);

@@ -11,6 +11,7 @@
  *     buffers.c who owns which bytes            traces.c tracemalloc's tables
  *     held.c    what the interpreter's own C state holds
  *     images.c  the writable data of programs and libraries
+ *     globals.c what that data holds
  *     memory.c  mmap, the map of readable pages, the set of objects seen
  *
  * Objects are uint64_t addresses. Everything is single-threaded; all memory comes from mmap and is
@@ -96,7 +97,7 @@ enum rmr_size_rule {
 
 /** A name of a reference. */
 struct rmr_name {
-	uint64_t text; /**< address of a str object, of a C string, or (INDEX) a number */
+	uint64_t text; /**< address of a str object, of a C string, or (INDEX, OFFSET) a number */
 	uint8_t style; /**< enum rmr_text_style */
 	bool is_c;     /**< text is a C string */
 };
@@ -188,6 +189,19 @@ struct rmr_elements {
 	uint32_t offsets[RMR_MAX_OFFSETS];
 };
 
+/** A file of which the start is mapped. */
+struct rmr_file {
+	uint64_t start;
+	const char *name; /**< last part of its path */
+};
+
+/** The writable data of a program or library. */
+struct rmr_image {
+	struct rmr_range range;
+	uint64_t base; /**< what addresses in the file are relative to */
+	const char *name;
+};
+
 struct rmr_block; // memory.c
 
 struct rmr_jump {
@@ -216,10 +230,10 @@ struct rmr_heap_dump {
 	struct rmr_chunk **chunks;
 	struct rmr_range *ranges;
 	uint64_t range_count, range_room;
-	uint64_t *files; /**< where the mapping of the start of each file lies */
+	struct rmr_file *files; /**< those of which the start is mapped */
 	uint64_t file_count, file_room;
 	// images.c
-	struct rmr_range *images;
+	struct rmr_image *images;
 	uint64_t image_count, image_room;
 	uint64_t *statics; /**< objects met that lie in images and have a true reference count */
 	uint64_t static_count, static_room;
@@ -353,6 +367,15 @@ void rmr_images_note(struct rmr_heap_dump *w, const struct rmr_type_info *info, 
 /** The data that @p address lies in; false if it lies in none. */
 bool rmr_images_of(struct rmr_heap_dump *w, uint64_t address, struct rmr_range *ret);
 
+// ---- globals.c ----
+
+/**
+ * Writes a root for each library whose data holds the addresses of objects: static variables of
+ * extensions, and what Cython keeps of a module. Of a word nothing is known but what it holds, so
+ * that the dump takes only those that explain a reference count. Comes last.
+ */
+void rmr_globals_write(struct rmr_heap_dump *w);
+
 // ---- types.c ----
 
 /** What is known of the type at @p type; NULL if that is no type. Writes its TYPE record. */
@@ -375,6 +398,18 @@ static inline struct rmr_type_info *rmr_types_get(struct rmr_heap_dump *w, uint6
 		if (likely(info->address == type))
 			return info;
 	}
+}
+
+/** The same, or NULL, of a type that was met before. */
+static inline const struct rmr_type_info *rmr_types_find(const struct rmr_heap_dump *w, uint64_t type)
+{
+	uint64_t mask = w->type_room - 1;
+
+	for (uint64_t i = rmr_hash(type) & mask; w->types[i]; i = (i + 1) & mask) {
+		if (w->types[i]->address == type)
+			return w->types[i];
+	}
+	return NULL;
 }
 
 bool rmr_types_init(struct rmr_heap_dump *w);
@@ -549,6 +584,8 @@ void rmr_roots_write(struct rmr_heap_dump *w);
 void rmr_roots_add(struct rmr_heap_dump *w, uint64_t value, const char *name);
 /** Writes the candidates as a root of kind static with this label, and forgets them. */
 void rmr_roots_flush(struct rmr_heap_dump *w, const char *label, uint64_t interpreter);
+/** The same of kind data. */
+void rmr_roots_flush_data(struct rmr_heap_dump *w, const char *label);
 /** The static types, once all types are known. */
 void rmr_roots_write_static(struct rmr_heap_dump *w);
 

@@ -2,6 +2,7 @@
 """compare.py DRIVER READER FILE: dumps a varied heap of this interpreter and compares every object
 with Python's own answer. Prints differences, ends with 0 if there are none."""
 import array
+import ctypes
 import gc
 import json
 import os
@@ -225,6 +226,29 @@ def check_names(objects, dump, shapes, skip, result):
             result.differs("no name", o, names, edges)
 
 
+class Held(object):
+    """What the data of a library holds."""
+
+    def __init__(self, lib):
+        self.words = (ctypes.c_void_p * 2).in_dll(lib, "rmr_test_data")
+        self.counted, self.borrowed = ["counted by C"], ["not counted"]
+        for i, o in enumerate((self.counted, self.borrowed)):
+            self.words[i] = id(o)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.counted))
+        with open("/proc/self/maps") as maps:
+            starts = [line.split("-")[0] for line in maps if line.rstrip().endswith("walker_driver.so")]
+        self.name = "[+0x%x]" % (ctypes.addressof(self.words) - int(starts[0], 16))
+
+    def check(self, roots, result):
+        """Told is the word that explains a reference, and not the one that does not."""
+        names = {}
+        for root in roots:
+            if root["label"] == "<data of rmr_walker_driver.so>":
+                names.update(zip(root["refs"], root["names"]))
+        if names.get(id(self.counted)) != self.name or id(self.borrowed) in names:
+            result.differs("data", self, self.name, names)
+
+
 def check_roots(roots, dump, result):
     labels = [r["label"] for r in roots]
     wanted = ["sys.modules", "sys.__dict__", "builtins.__dict__", "<thread MainThread>",
@@ -291,6 +315,7 @@ def main():
     driver, reader, path = sys.argv[1:4]
     w = walker.Walker(driver, reader)
     varied.build()
+    held = Held(w.lib)
     fd, process = w.start(path)
     arguments = w.arguments(fd)
     call = w.lib.rmr_test_dump
@@ -315,6 +340,7 @@ def main():
     check_refs(dump, result)
     check_names(objects, dump, shapes, skip, result)
     check_roots(roots, dump, result)
+    held.check(roots, result)
     told, over, worst = explained(dump, roots)
     check_completeness(told, end, over, result)
     bad = 0

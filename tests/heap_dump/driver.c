@@ -17,6 +17,9 @@ EXPORT int rmr_test_dump(int fd, const struct rmr_python_api *api, unsigned vers
 	unsigned values, int in_place);
 EXPORT long rmr_test_pause(void);
 
+/** Where a test puts addresses of objects, as an extension does with its static variables. */
+EXPORT void *rmr_test_data[2];
+
 static long pause_us;
 
 /** Name of the n-th field of struct rmr_python_api, NULL behind the last. */
