@@ -118,7 +118,7 @@ static void visit_held(struct walk *walk)
 	const struct rmr_heap *heap = reach->heap;
 
 	for (uint32_t id = 0; id < heap->counts.objects && !walk->ended; id++) {
-		if (!reach->number[id] && rmr_heap_is_held_by_c(heap, id))
+		if (!reach->number[id] && rmr_heap_is_kept(heap, id))
 			enter(walk, id);
 	}
 	for (uint32_t id = 0; id < heap->counts.objects && !walk->ended; id++) {

@@ -485,3 +485,9 @@ bool rmr_heap_is_held_by_c(const struct rmr_heap *heap, uint32_t id)
 	uint64_t rc = heap->rc[id], found = rmr_heap_referrers(heap, id).count;
 	return rc > found && rc > found + rmr_heap_root_references(heap, id);
 }
+
+bool rmr_heap_is_kept(const struct rmr_heap *heap, uint32_t id)
+{
+	return rmr_heap_is_held_by_c(heap, id) || (id < heap->counts.objects &&
+		heap->rc[id] != RMR_NARROW_UNKNOWN && rmr_heap_is_immortal(heap, id));
+}

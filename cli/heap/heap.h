@@ -266,5 +266,7 @@ uint64_t rmr_heap_root_references(const struct rmr_heap *heap, uint32_t id);
  * that were found.
  */
 bool rmr_heap_is_held_by_c(const struct rmr_heap *heap, uint32_t id);
+/** True for what is no garbage though no root leads to it: C code holds it, or it is immortal. */
+bool rmr_heap_is_kept(const struct rmr_heap *heap, uint32_t id);
 
 #endif

@@ -233,7 +233,7 @@ static void search_rest(struct search *search)
 			search_roots(search, search->queue[i], true, 0);
 	}
 	for (size_t i = 0; i < search->queued && !search->hit_count; i++) {
-		if (rmr_heap_is_held_by_c(heap, search->queue[i]))
+		if (rmr_heap_is_kept(heap, search->queue[i]))
 			search_hit(search, (struct hit){search->queue[i], RMR_NO_OBJECT,
 				RMR_NO_OBJECT, 0, 0, RMR_PATH_HELD_BY_C});
 	}

@@ -22,7 +22,8 @@ struct rmr_path_step {
 
 enum rmr_path_start {
 	RMR_PATH_ROOT,        /**< a root of the dump */
-	RMR_PATH_HELD_BY_C,   /**< step 0's object is held by C code (rc exceeds what was found) */
+	RMR_PATH_HELD_BY_C,   /**< step 0's object is held by C code (rc exceeds what was found, or it
+	                         is immortal) */
 	RMR_PATH_UNREACHABLE, /**< nothing holds step 0's object but a cycle, or the dump has no roots */
 };
 

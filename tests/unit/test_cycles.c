@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/heap/cycles.h"
+#include "cli/heap/paths.h"
 
 #include "cli/heap/dominators.h"
 #include "tests/unit/heap_fixture.h"
@@ -86,6 +87,33 @@ START_TEST(ring_types_and_finalizers)
 }
 END_TEST
 
+/* The types of C code, where the dump has no root for them (a target without /proc), are no garbage. */
+START_TEST(immortal_objects_are_no_garbage)
+{
+	struct rmr_heap *heap = fixture_open(
+		"{\"remora\": 1, \"id\": \"p\"}\n"
+		"{\"address\": 1, \"type\": \"type\", \"size\": 5, \"rc\": 3221225472, \"flags\": [\"immortal\"], \"refs\": [2]}\n"
+		"{\"address\": 2, \"type\": \"tuple\", \"size\": 5, \"rc\": 1, \"len\": 1, \"refs\": [1]}\n"
+		"{\"address\": 3, \"type\": \"list\", \"size\": 5, \"rc\": 1, \"len\": 1, \"refs\": [3]}\n"
+		"{\"root\": \"interpreter\", \"label\": \"r\", \"refs\": []}\n");
+	struct rmr_dominators *dominators;
+	struct rmr_cycles *cycles;
+	struct rmr_paths *paths;
+
+	assert_ok(rmr_dominators_create(heap, &dominators));
+	assert_ok(rmr_cycles_find(heap, dominators, 0, &cycles));
+	ck_assert_uint_eq(cycles->total, 2);
+	ck_assert_uint_eq(cycles->garbage, 1);
+	ck_assert_int_eq(rmr_dominators_reach(dominators, fixture_id(heap, 2)), RMR_REACH_HELD_BY_C);
+	assert_ok(rmr_paths_find(heap, fixture_id(heap, 2), NULL, &paths));
+	ck_assert_int_eq(paths->paths[0].start, RMR_PATH_HELD_BY_C);
+	rmr_paths_destroy(paths);
+	rmr_cycles_destroy(cycles);
+	rmr_dominators_destroy(dominators);
+	rmr_heap_close(heap);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("cycles");
@@ -94,6 +122,7 @@ static Suite *make_suite(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, components_equal_brute_force);
 	tcase_add_test(tests, ring_types_and_finalizers);
+	tcase_add_test(tests, immortal_objects_are_no_garbage);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
