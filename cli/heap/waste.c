@@ -5,6 +5,7 @@
 #include "cli/heap/edges.h"
 #include "cli/heap/json.h"
 #include "cli/heap/parallel.h"
+#include "cli/heap/reader.h"
 #include "cli/heap/text.h"
 
 #include <stdlib.h>
@@ -205,7 +206,16 @@ static bool same_value(const struct rmr_heap *heap, uint32_t a, uint32_t b)
 	return x.value.size == y.value.size && !memcmp(x.value.start, y.value.start, x.value.size);
 }
 
-/* Objects of one hash are equal but for an accident: those that are not are left out. */
+/* What is in the data of the program or lives for ever cannot go. */
+static bool can_go(const struct rmr_heap *heap, uint32_t id)
+{
+	return heap->rc[id] == RMR_NARROW_UNKNOWN || !rmr_heap_is_immortal(heap, id);
+}
+
+/*
+ * Objects of one hash are equal but for an accident: those that are not are left out. One of the
+ * equal ones has to stay: one that must, or the first.
+ */
 static void find_duplicates(struct waste_work *work, struct keys *keys, enum rmr_waste_kind kind)
 {
 	const struct rmr_heap *heap = work->heap;
@@ -215,14 +225,20 @@ static void find_duplicates(struct waste_work *work, struct keys *keys, enum rmr
 	for (size_t i = 0, end; i < keys->count && !work->ended; i = end) {
 		work->ended |= rmr_heap_is_interrupted_at(heap, i);
 		struct rmr_waste_row row = {.kind = kind, .example = keys->items[i].id};
+		uint32_t stays = row.example;
 		for (end = i + 1; end < keys->count && keys->items[end].hash == keys->items[i].hash;
 			end++) {
 			uint32_t id = keys->items[end].id;
-			bool same = kind == RMR_WASTE_DUPLICATE_TUPLE
-				? same_children(heap, row.example, id)
-				: same_value(heap, row.example, id);
-			row.count += same;
-			row.bytes += same ? rmr_heap_size(heap, id) : 0;
+			if (kind == RMR_WASTE_DUPLICATE_TUPLE
+					? !same_children(heap, row.example, id)
+					: !same_value(heap, row.example, id))
+				continue;
+			uint32_t goes = can_go(heap, id) ? id : stays;
+			stays = goes == id ? stays : id;
+			if (!can_go(heap, goes))
+				continue;
+			row.count++;
+			row.bytes += rmr_heap_size(heap, goes);
 		}
 		if (row.count)
 			add_row(work, row);
@@ -424,6 +440,28 @@ static uint64_t slots_save(struct waste_work *work, uint32_t id)
 	return size + 2 * POINTER > POINTER * slots && size ? size + 2 * POINTER - POINTER * slots : 0;
 }
 
+/*
+ * False for a class whose instances have a length in C: it cannot have __slots__ that are not empty
+ * (Objects/typeobject.c, type_new()).
+ */
+static bool can_have_slots(const struct rmr_heap *heap, uint32_t type)
+{
+	uint32_t class = heap->types[type].class_id;
+	struct rmr_ids bases = {0};
+
+	if (class != RMR_NO_OBJECT)
+		bases = rmr_names_mro(heap, class);
+	for (uint64_t i = 0; i < bases.count; i++) {
+		for (uint32_t k = 0; k < heap->counts.types; k++) {
+			const char *label = heap->types[k].label;
+			if (heap->types[k].class_id == bases.ids[i] && (!strcmp(label, "int") ||
+				!strcmp(label, "tuple") || !strcmp(label, "bytes")))
+				return false;
+		}
+	}
+	return true;
+}
+
 static void find_instance_dicts(struct waste_work *work)
 {
 	const struct rmr_heap *heap = work->heap;
@@ -451,7 +489,7 @@ static void find_instance_dicts(struct waste_work *work)
 			row->example = id;
 	}
 	for (uint32_t i = 0; i < types; i++) {
-		if (rows[i].count >= INSTANCES_MIN)
+		if (rows[i].count >= INSTANCES_MIN && can_have_slots(heap, i))
 			add_row(work, rows[i]);
 	}
 	free(rows);

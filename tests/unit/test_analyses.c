@@ -564,6 +564,45 @@ START_TEST(waste_is_counted)
 }
 END_TEST
 
+/* What lives for ever cannot be saved, and no slots can be given to a subclass of int. */
+START_TEST(waste_is_what_can_be_saved)
+{
+	static const char forever[] = "\"rc\": 3221225472, \"flags\": [\"immortal\"], ";
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	struct rmr_error *err;
+	struct rmr_waste *waste;
+
+	fputs("{\"remora\": 1, \"id\": \"p\"}\n"
+	      "{\"shape\": 1, \"names\": [\".__dict__\"]}\n"
+	      "{\"shape\": 2, \"names\": [\".__mro__\"]}\n", out);
+	/* Of two that can go and one that cannot, both; of two that cannot, none; of two that can, one. */
+	for (int i = 0; i < 7; i++)
+		fprintf(out, "{\"address\": %d, \"type\": \"str\", \"size\": %d, %s\"len\": 1, \"value\": \"%c\", \"refs\": []}\n",
+			1000 + i, 50 + i, i == 1 || i == 3 || i == 4 ? forever : "\"rc\": 1, ",
+			i < 3 ? 'a' : i < 5 ? 'b' : 'c');
+	fputs("{\"address\": 900, \"type\": \"type\", \"size\": 9, \"name\": \"int\", \"module\": \"builtins\", \"refs\": []}\n"
+	      "{\"address\": 901, \"type\": \"type\", \"size\": 9, \"name\": \"I\", \"module\": \"m\", \"shape\": 2, \"refs\": [902]}\n"
+	      "{\"address\": 902, \"type\": \"tuple\", \"size\": 9, \"len\": 2, \"refs\": [900, 901]}\n"
+	      "{\"address\": 903, \"type\": \"int\", \"class\": 900, \"size\": 28, \"value\": 7, \"refs\": []}\n", out);
+	for (int i = 0; i < 50; i++)
+		fprintf(out, "{\"address\": %d, \"type\": \"I\", \"class\": 901, \"size\": 48, \"shape\": 1, \"refs\": [%d]}\n"
+			     "{\"address\": %d, \"type\": \"dict\", \"size\": 104, \"len\": 1, \"refs\": [903], \"keys\": [1000]}\n",
+			2000 + 2 * i, 2001 + 2 * i, 2001 + 2 * i);
+	fclose(out);
+	struct rmr_heap *heap = fixture_try(text, size, &err);
+	ck_assert_ptr_null(err);
+	free(text);
+	assert_ok(rmr_waste_find(heap, 5, &waste));
+	ck_assert_uint_eq(waste->count[RMR_WASTE_DUPLICATE_STR], 3);
+	ck_assert_uint_eq(waste->bytes[RMR_WASTE_DUPLICATE_STR], 50 + 52 + 56);
+	ck_assert_uint_eq(waste->count[RMR_WASTE_INSTANCE_DICT], 0);
+	rmr_waste_destroy(waste);
+	rmr_heap_close(heap);
+}
+END_TEST
+
 /* A list of so many nodes that each analysis looks at the flag now and then. */
 static struct rmr_heap *open_chain(unsigned count, const struct rmr_heap_options *options)
 {
@@ -698,6 +737,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tests, reused_addresses_are_told_apart);
 	tcase_add_test(tests, one_dump_names_the_accumulation);
 	tcase_add_test(tests, waste_is_counted);
+	tcase_add_test(tests, waste_is_what_can_be_saved);
 	tcase_add_test(tests, completeness_is_measured);
 	tcase_add_test(tests, traces_are_read);
 	tcase_add_test(tests, all_can_be_interrupted);
