@@ -4,6 +4,7 @@
 #include "attach/cleanup.h"
 
 #include "attach/log.h"
+#include "payloads/ring.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -184,6 +186,7 @@ struct rmr_error *rmr_headroom_check(const struct rmr_headroom *headroom)
 struct rmr_headroom_watch {
 	struct rmr_headroom headroom;
 	pthread_t thread;
+	struct rmr_ring_shared *ring; /**< NULL: none */
 	int pidfd;
 	atomic_bool stop, ended;
 };
@@ -195,6 +198,8 @@ static void *watch_main(void *arg)
 	struct timespec pause = {.tv_nsec = WATCH_NS};
 
 	while (!atomic_load(&watch->stop)) {
+		if (watch->ring)
+			__atomic_add_fetch(&watch->ring->beat, 1, __ATOMIC_RELAXED);
 		uint64_t left = rmr_headroom_left(&watch->headroom, NULL);
 		if (left < floor) {
 			rmr_log("ending the twin: %" PRIu64 " MB left in its cgroup", left / MB);
@@ -207,20 +212,29 @@ static void *watch_main(void *arg)
 	return NULL;
 }
 
-struct rmr_headroom_watch *rmr_headroom_watch_start(const struct rmr_headroom *headroom,
-	pid_t twin)
+static void free_watch(struct rmr_headroom_watch *watch)
 {
-	struct rmr_headroom_watch *watch = headroom->count ? calloc(1, sizeof(*watch)) : NULL;
+	if (watch->ring)
+		munmap(watch->ring, RMR_RING_HEAD_SIZE);
+	if (watch->pidfd >= 0)
+		close(watch->pidfd);
+	free(watch);
+}
+
+struct rmr_headroom_watch *rmr_headroom_watch_start(const struct rmr_headroom *headroom,
+	pid_t twin, int ring_fd)
+{
+	struct rmr_headroom_watch *watch = calloc(1, sizeof(*watch));
 
 	if (!watch)
 		return NULL;
 	watch->headroom = *headroom;
 	watch->pidfd = (int)syscall(SYS_pidfd_open, twin, 0);
+	void *ring = mmap(NULL, RMR_RING_HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+	watch->ring = ring == MAP_FAILED ? NULL : ring;
 	if (watch->pidfd >= 0 && pthread_create(&watch->thread, NULL, watch_main, watch) == 0)
 		return watch;
-	if (watch->pidfd >= 0)
-		close(watch->pidfd);
-	free(watch);
+	free_watch(watch);
 	return NULL;
 }
 
@@ -231,7 +245,6 @@ bool rmr_headroom_watch_stop(struct rmr_headroom_watch *watch)
 	atomic_store(&watch->stop, true);
 	pthread_join(watch->thread, NULL);
 	bool ended = atomic_load(&watch->ended);
-	close(watch->pidfd);
-	free(watch);
+	free_watch(watch);
 	return ended;
 }

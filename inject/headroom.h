@@ -47,11 +47,12 @@ uint64_t rmr_headroom_floor(const struct rmr_headroom *headroom);
 
 /**
  * A thread that looks every few milliseconds and sends SIGKILL to the twin when less than the floor
- * is left. NULL (and no thread) where there is no limit, or no memory for the watch.
+ * is left; and that tells the twin, by the beat in the ring of @p ring_fd (-1: none), that remora runs.
+ * NULL (and no thread) where there is no memory for the watch.
  */
 struct rmr_headroom_watch;
 struct rmr_headroom_watch *rmr_headroom_watch_start(const struct rmr_headroom *headroom,
-	pid_t twin);
+	pid_t twin, int ring_fd);
 /** Ends the watch; true if it has ended the twin. NULL is legal. */
 bool rmr_headroom_watch_stop(struct rmr_headroom_watch *watch);
 

@@ -199,7 +199,7 @@ static const char *heap_failure(int status)
 	case RMR_HEAP_DUMP_NO_MEMORY:
 		return "no memory for the walker in the target";
 	case RMR_HEAP_DUMP_CLOSED:
-		return "the dump was given up";
+		return "the dump was given up: for 10 s remora stood still, or could not write";
 	default:
 		return "the walker failed";
 	}
@@ -373,7 +373,7 @@ static pid_t twin_pid(const struct rmr_session *session)
 }
 
 /** The first that the kernel ends when memory runs out is the twin; and before that, the watch. */
-static void guard_twin(struct rmr_session *session, const struct rmr_headroom *headroom)
+static void guard_twin(struct rmr_session *session, const struct rmr_headroom *headroom, int ring_fd)
 {
 	pid_t outer = twin_pid(session);
 	char path[64];
@@ -386,7 +386,7 @@ static void guard_twin(struct rmr_session *session, const struct rmr_headroom *h
 	_rmr_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "1000", 4) != 4)
 		rmr_log("twin %d: cannot set oom_score_adj: %s", outer, strerror(errno));
-	session->watch = rmr_headroom_watch_start(headroom, outer);
+	session->watch = rmr_headroom_watch_start(headroom, outer, ring_fd);
 	rmr_log("the twin is PID %d", outer);
 	rmr_points_pass(19);
 }
@@ -432,13 +432,18 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 		return NULL;
 	}
 	session->twin_fd = rmr_take_fd(session->channel.frame_fd);
-	guard_twin(session, &headroom);
+	guard_twin(session, &headroom, ring_fd);
 	struct rmr_channel to_twin = {.fd = session->twin_fd};
 	struct rmr_frame go = {.type = RMR_FRAME_GO, .number = session->number};
 	err = rmr_channel_send(&to_twin, &go, sizeof(go), ring_fd, 1000);
-	if (!err)
+	if (!err) {
 		*peer_fd_ret = session->twin_fd;
-	return err;
+		return NULL;
+	}
+	// It has ended: the agent tells why.
+	struct rmr_error *end = rmr_session_dump_finish(session);
+	rmr_error_destroy(end ? err : NULL);
+	return end ? end : err;
 }
 
 struct rmr_error *rmr_session_dump_finish(struct rmr_session *session)

@@ -28,6 +28,7 @@ enum {
 	RMR_RING_HEAD_SIZE = 4096,    /**< the control page before the data */
 	RMR_RING_MAX_RESERVE = 1 << 20,
 	RMR_RING_SLICE_MS = 50,       /**< the longest single sleep */
+	RMR_RING_PATIENCE_MS = 10000, /**< how long the producer waits for room without a sign of life */
 };
 
 #define RMR_RING_MAGIC UINT64_C(0x676e6972726d7201)
@@ -48,7 +49,8 @@ struct rmr_ring_shared {
 	uint32_t closed;           /**< 1: the consumer reads no more */
 	uint32_t consumer_waits;   /**< 1: the consumer sleeps on data_seq */
 	uint32_t space_seq;        /**< futex */
-	uint32_t pad2[11];
+	uint32_t beat;             /**< moves while remora runs, be its output blocked or not; or is 0 */
+	uint32_t pad2[10];
 };
 
 /** One side's private view. Zeroed = not mapped. */
@@ -59,6 +61,9 @@ struct rmr_ring {
 	uint64_t other;            /**< the other side's position as last seen */
 	uint64_t published;        /**< producer: what head says */
 	int peer_fd;               /**< producer: a descriptor whose HUP means remora is gone, or -1 */
+	bool urgent;               /**< producer: something waits for it: only progress is a sign of life */
+	uint32_t beat;             /**< producer: as last seen */
+	uint32_t waited_ms;        /**< producer: since the last sign of life */
 };
 
 enum rmr_ring_status {
@@ -186,11 +191,23 @@ static inline bool rmr_ring_peer_is_gone(int fd)
 	return (poll.revents & (ERR | HUP | INVALID)) != 0;
 }
 
+/** After a sleep for room: false if the consumer has given no sign of life for too long. */
+static inline bool rmr_ring_is_attended(struct rmr_ring *ring)
+{
+	uint32_t beat = __atomic_load_n(&ring->shared->beat, __ATOMIC_RELAXED);
+
+	ring->waited_ms += RMR_RING_SLICE_MS;
+	if (!ring->urgent && (beat == 0 || beat != ring->beat))
+		ring->waited_ms = 0;
+	ring->beat = beat;
+	return ring->waited_ms < RMR_RING_PATIENCE_MS;
+}
+
 /**
  * Waits until @p size bytes (at most RMR_RING_MAX_RESERVE) can be written at rmr_ring_at().
  * What was not yet published is published first when it has to wait. Calling it again before
  * rmr_ring_advance() is legal.
- * @return RMR_RING_OK or RMR_RING_CLOSED; it never times out while the consumer lives
+ * @return RMR_RING_OK or RMR_RING_CLOSED: also if the consumer gives no sign of life (it may be stopped)
  */
 static inline enum rmr_ring_status rmr_ring_reserve(struct rmr_ring *ring, size_t size)
 {
@@ -202,15 +219,17 @@ static inline enum rmr_ring_status rmr_ring_reserve(struct rmr_ring *ring, size_
 		ring->other = __atomic_load_n(&shared->tail, __ATOMIC_ACQUIRE);
 		if (__atomic_load_n(&shared->closed, __ATOMIC_RELAXED))
 			return RMR_RING_CLOSED;
-		if (ring->position + size - ring->other <= RMR_RING_CAPACITY)
+		if (ring->position + size - ring->other <= RMR_RING_CAPACITY) {
+			ring->waited_ms = 0;
 			return RMR_RING_OK;
+		}
 		rmr_ring_publish(ring);
 		uint32_t seq = __atomic_load_n(&shared->space_seq, __ATOMIC_ACQUIRE);
 		__atomic_store_n(&shared->producer_waits, 1, __ATOMIC_SEQ_CST);
 		uint64_t tail = __atomic_load_n(&shared->tail, __ATOMIC_SEQ_CST);
 		if (tail == ring->other && !__atomic_load_n(&shared->closed, __ATOMIC_RELAXED)) {
 			rmr_ring_sleep(&shared->space_seq, seq, RMR_RING_SLICE_MS);
-			if (rmr_ring_peer_is_gone(ring->peer_fd))
+			if (rmr_ring_peer_is_gone(ring->peer_fd) || !rmr_ring_is_attended(ring))
 				return RMR_RING_CLOSED;
 		}
 		__atomic_store_n(&shared->producer_waits, 0, __ATOMIC_RELAXED);

@@ -5,6 +5,7 @@
 #include "inject/agent/message.h"
 #include "payloads/ring.h"
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -55,14 +56,20 @@ __attribute__((noreturn)) static void twin_main(const struct rmr_job *job, int p
 		!rmr_message_send(rmr_agent.fd, &hello, sizeof(hello), pair[1]))
 		rmr_sys(__NR_exit_group, status);
 	close_all_but(pair[0]);
-	// remora has by now set oom_score_adj, which it may not once the twin is not dumpable.
+	// remora has by now set oom_score_adj, which it may not once the twin is not dumpable. It may
+	// also have been stopped just now.
+	struct pollfd poll = {.fd = pair[0], .events = POLLIN};
+	struct timespec patience = {.tv_sec = RMR_RING_PATIENCE_MS / 1000};
 	struct rmr_frame go;
 	int fd;
-	bool told = rmr_message_receive(pair[0], &go, sizeof(go), &fd) == sizeof(go) &&
+	bool told = rmr_sys_retry(__NR_ppoll, &poll, 1, &patience, 0, 0) == 1 &&
+		    rmr_message_receive(pair[0], &go, sizeof(go), &fd) == sizeof(go) &&
 		    go.type == RMR_FRAME_GO;
 	rmr_sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	struct rmr_ring ring;
-	if (told && fd >= 0 && !rmr_sys_failed(rmr_ring_map(&ring, fd))) {
+	if (!told) {
+		status = RMR_TWIN_EXIT_HEAP + RMR_HEAP_DUMP_CLOSED;
+	} else if (fd >= 0 && !rmr_sys_failed(rmr_ring_map(&ring, fd))) {
 		rmr_sys(__NR_close, fd);
 		ring.peer_fd = pair[0];
 		int heap = (int)rmr_heap_dump_run((struct rmr_heap_dump *)walker, &ring);
@@ -136,6 +143,7 @@ static void dump_in_place(struct rmr_done *done)
 	if (rmr_sys_failed(error))
 		return rmr_agent_error(done, error, "cannot map the ring");
 	ring.peer_fd = rmr_agent.fd;
+	ring.urgent = true; // the program stands still until this has been written
 	struct rmr_frame begun = {.type = RMR_FRAME_BEGUN, .number = rmr_agent.job.frame.number};
 	rmr_agent_send(&begun, sizeof(begun));
 	enum rmr_heap_dump_status status =

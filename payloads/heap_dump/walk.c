@@ -413,8 +413,8 @@ enum rmr_heap_dump_status rmr_heap_dump_run(struct rmr_heap_dump *w, struct rmr_
 	write_count(w);
 	run_phases(w);
 	write_end(w, started);
-	if (w->status != RMR_HEAP_DUMP_CLOSED)
-		rmr_ring_finish(ring);
+	// Without an END record, too: a dump that was given up is read by a remora that comes back.
+	rmr_ring_finish(ring);
 	return w->status;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """remora is kept waiting, by a file system that hangs, a trap in a file's place, a terminal: whatever it
 waits for, the target does not."""
+import contextlib
 import os
 import shutil
 import signal
@@ -81,6 +82,57 @@ class Files(support.LiveTest):
                 with self.subTest(command=line[0]), support.unharmed(self, target):
                     self.good(support.remora(line[0], target, *line[1:], prefix=NOBODY, binary=binary, timeout=20))
             target.finish(self)
+
+
+class Output(support.LiveTest):
+    """The output of a dump is a pipe that nobody reads."""
+
+    PATIENCE = 10  # seconds, RMR_RING_PATIENCE_MS
+
+    def dump(self, target, *options):
+        process = subprocess.Popen(support.command("dump", target, "-o", "-", *options), stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=support.environment())
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    @staticmethod
+    def twins(target):
+        return [child for tid in target.tids()
+                for child in support.read("/proc/%d/task/%s/children" % (target.pid, tid)).split()]
+
+    def test_given_up(self):
+        """The twin lives on while remora can only not write; of a remora that is stopped itself (Ctrl-Z) it is
+        nothing but a burden, and ends."""
+        large = support.Kind("workload", "200000")
+        with contextlib.ExitStack() as stack:
+            slow, early, late, in_place = targets = [stack.enter_context(self.start(large)) for _ in range(4)]
+            before = {target: support.Snapshot(target) for target in targets}
+            dumps = [self.dump(slow), self.dump(early)]
+            support.wait_for(lambda: self.twins(early), "a twin")
+            dumps[1].send_signal(signal.SIGSTOP)
+            dumps += [self.dump(late), self.dump(in_place, "--in-place")]
+            for target in (slow, late):
+                support.wait_for(lambda: self.twins(target) and support.read(
+                    "/proc/%s/syscall" % self.twins(target)[0]).startswith("202 "), "its twin waits for room")
+            dumps[2].send_signal(signal.SIGSTOP)
+            for target in (early, late):
+                support.wait_for(lambda: not self.twins(target), "the twin ends", 3 * self.PATIENCE)
+            # The target itself stands still until its dump is given up.
+            in_place.report()
+            self.assertEqual(len(self.twins(slow)), 1)
+            for dump in dumps[1:3]:
+                dump.send_signal(signal.SIGCONT)
+            for dump in dumps[1:]:
+                _, err = dump.communicate(timeout=30)
+                self.assertEqual(dump.returncode, 5, err)
+                self.assertIn(b"given up", err)
+            for target in (early, late, in_place):
+                support.assert_unharmed(self, target, before[target])
+            out, err = dumps[0].communicate(timeout=60)
+            self.assertEqual(dumps[0].returncode, 0, err)
+            self.assertGreater(out.count(b"\n"), 200000)
+            support.assert_unharmed(self, slow, before[slow])
 
 
 if __name__ == "__main__":

@@ -120,13 +120,13 @@ START_TEST(test_watch)
 		pause();
 		_exit(0);
 	}
-	struct rmr_headroom_watch *watch = rmr_headroom_watch_start(&headroom, twin);
+	struct rmr_headroom_watch *watch = rmr_headroom_watch_start(&headroom, twin, -1);
 	ck_assert_ptr_nonnull(watch);
 	ck_assert(!rmr_headroom_watch_stop(watch));
 	ck_assert_int_eq(waitpid(twin, NULL, WNOHANG), 0);
 
 	put("/sys/fs/cgroup/app/memory.current", "208666624\n");
-	watch = rmr_headroom_watch_start(&headroom, twin);
+	watch = rmr_headroom_watch_start(&headroom, twin, -1);
 	int status;
 	ck_assert_int_eq(waitpid(twin, &status, 0), twin); // Check's time limit ends a hang
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
