@@ -42,9 +42,6 @@ struct writer {
 	struct tail {
 		int64_t owned, line;
 		uint64_t weak;
-		uint64_t buffer, data, base; // base 0: not known; the object's address: its own
-		uint64_t address;
-		bool has_buffer;
 		uint64_t trace;
 		uint32_t shape;
 		unsigned flags;
@@ -203,18 +200,6 @@ static char *put_flags(char *p, unsigned flags)
 	return p;
 }
 
-static char *put_buffer(char *p, const struct tail *tail)
-{
-	p = PUT(p, ",\"buffer\":");
-	p = rmr_dump_text_u64(p, tail->buffer);
-	p = PUT(p, ",\"data\":");
-	p = rmr_dump_text_u64(p, tail->data);
-	if (tail->base == tail->address)
-		return p;
-	p = PUT(p, ",\"base\":");
-	return tail->base ? rmr_dump_text_u64(p, tail->base) : PUT(p, "null");
-}
-
 // What stands between an object's value and its references.
 static char *put_tail(char *p, const struct tail *tail)
 {
@@ -233,8 +218,6 @@ static char *put_tail(char *p, const struct tail *tail)
 		p = PUT(p, ",\"owned\":");
 		p = rmr_dump_text_i64(p, tail->owned);
 	}
-	if (tail->has_buffer)
-		p = put_buffer(p, tail);
 	if (tail->shape) {
 		p = PUT(p, ",\"shape\":");
 		p = rmr_dump_text_u64(p, tail->shape);
@@ -335,6 +318,7 @@ struct object {
 	struct rmr_rec_object rec;
 	uint64_t size, rc, len;
 	uint32_t hidden, keys;
+	uint64_t buffer, data, base; // base 0: not known; the object's address: its own
 	struct rmr_dump_text name, module, file, value;
 	struct tail tail;
 };
@@ -350,7 +334,6 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 	o->tail.shape = o->rec.shape;
 	o->tail.owned = 0;
 	o->tail.weak = o->tail.trace = 0;
-	o->tail.has_buffer = o->rec.head.part & RMR_OBJECT_BUFFER;
 	o->hidden = o->keys = 0;
 	if (flags & RMR_OBJECT_WIDE) {
 		o->size = rmr_dump_next_word(c);
@@ -371,11 +354,10 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 		o->tail.line = (int64_t)rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_TRACE)
 		o->tail.trace = rmr_dump_next_word(c);
-	if (o->tail.has_buffer) {
-		o->tail.buffer = rmr_dump_next_word(c);
-		o->tail.data = rmr_dump_next_word(c);
-		o->tail.base = rmr_dump_next_word(c);
-		o->tail.address = o->rec.address;
+	if (o->rec.head.part & RMR_OBJECT_BUFFER) {
+		o->buffer = rmr_dump_next_word(c);
+		o->data = rmr_dump_next_word(c);
+		o->base = rmr_dump_next_word(c);
 	}
 	if (flags & RMR_OBJECT_NAME)
 		o->name = rmr_dump_next_text(c);
@@ -386,6 +368,18 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 	if (flags & RMR_OBJECT_VALUE)
 		o->value = rmr_dump_next_text(c);
 	return !c->failed;
+}
+
+static char *put_buffer(char *p, const struct object *o)
+{
+	p = PUT(p, ",\"buffer\":");
+	p = rmr_dump_text_u64(p, o->buffer);
+	p = PUT(p, ",\"data\":");
+	p = rmr_dump_text_u64(p, o->data);
+	if (o->base == o->rec.address)
+		return p;
+	p = PUT(p, ",\"base\":");
+	return o->base ? rmr_dump_text_u64(p, o->base) : PUT(p, "null");
 }
 
 static char *put_object_head(char *p, struct rmr_dump_heads *heads, const struct object *o,
@@ -418,9 +412,9 @@ static char *put_object_head(char *p, struct rmr_dump_heads *heads, const struct
 	}
 	if (flags & RMR_OBJECT_VALUE) {
 		p = PUT(p, ",\"value\":");
-		p = put_value(p, &o->value);
+		return put_value(p, &o->value);
 	}
-	return p;
+	return o->rec.head.part & RMR_OBJECT_BUFFER ? put_buffer(p, o) : p;
 }
 
 static const char *const list_starts[RMR_PARTS] = {

@@ -555,14 +555,19 @@ static bool collect_views(struct waste_work *work, struct views *views)
 	return !work->ended;
 }
 
-/* True if anything but these views refers to @p id. */
+/* True if anything but these views and their dicts refers to @p id. */
 static bool is_held_by_others(const struct rmr_heap *heap, uint32_t id, const struct view *views,
-	size_t count)
+	size_t count, bool through_dicts)
 {
 	struct rmr_ids referrers = rmr_heap_referrers(heap, id);
 
 	for (uint64_t i = 0; i < referrers.count; i++) {
-		if (!is_among(views, count, referrers.ids[i]))
+		uint32_t referrer = referrers.ids[i];
+		if (is_among(views, count, referrer))
+			continue;
+		/* `_objects` of ctypes, the `__dict__` of a numpy.memmap, which holds its mmap. */
+		if (!through_dicts || rmr_heap_builtin(heap, referrer) != RMR_BUILTIN_DICT ||
+			is_held_by_others(heap, referrer, views, count, false))
 			return true;
 	}
 	return rmr_heap_is_rooted(heap, id) || rmr_heap_is_held_by_c(heap, id);
@@ -575,7 +580,7 @@ static size_t outer_views(const struct rmr_heap *heap, struct view *views, size_
 	size_t kept = 0;
 
 	for (size_t i = 0; outer && i < count; i++) {
-		if (is_held_by_others(heap, views[i].id, views, count))
+		if (is_held_by_others(heap, views[i].id, views, count, true))
 			outer[kept++] = views[i];
 	}
 	if (outer)
@@ -615,7 +620,7 @@ static void find_pinned(struct waste_work *work)
 			end++;
 		work->ended |= rmr_heap_is_interrupted_at(heap, i);
 		if (!rmr_buffers_get(heap, first->owner, &owner) || owner.bytes < PINNED_MIN ||
-			is_held_by_others(heap, first->owner, first, end - i))
+			is_held_by_others(heap, first->owner, first, end - i, true))
 			continue;
 		uint32_t pinned = first->owner;
 		size_t count = outer_views(heap, first, end - i);

@@ -58,9 +58,10 @@ uint8_t rmr_buffers_kind(struct rmr_heap_dump *w, uint64_t type)
 	};
 	enum { ARRAY_WEAKLIST = 72 };
 	uint64_t size = rmr_at(&w->rt, type, RMR_TYPE_BASICSIZE) - w->rt.header;
+	struct rmr_span name = rmr_values_c_string(w, rmr_at(&w->rt, type, RMR_TYPE_NAME));
 
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (!rmr_types_is_c(w, type, kinds[i].name))
+		if (!rmr_values_equal(name, kinds[i].name) || !rmr_types_is_c(w, type, kinds[i].name))
 			continue;
 		if (size < kinds[i].first || size > kinds[i].last ||
 			(kinds[i].kind == RMR_KIND_CDATA && !is_cdata(w, type)) ||

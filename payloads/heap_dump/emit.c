@@ -7,7 +7,6 @@ enum {
 	MAX_CHARACTERS = 100,
 	MAX_DIGITS_SHORT = 12, // 30-bit digits: 108 decimal digits
 	MAX_DIGITS_FULL = 476, // 4300 decimal digits, Python's own limit for printing
-	HAS_BUFFER = RMR_OBJECT_BUFFER << 16,
 };
 
 // ---- the record ----
@@ -45,6 +44,7 @@ struct facts {
 	uint64_t size, rc, len, owned, weak;
 	int64_t line;
 	struct rmr_span name, module, file, value;
+	const struct rmr_buffer *buffer;
 	uint64_t small; // holds the bytes of a value that is no text
 	bool has_len, has_line, has_value;
 	bool value_goes_on;
@@ -59,7 +59,15 @@ static uint64_t *put_name(uint64_t *p, struct rmr_span name)
 	return rmr_values_put(p, name, 0, false);
 }
 
-static uint64_t *put_head(struct rmr_heap_dump *w, uint64_t *p, const struct rmr_type_info *info, uint64_t object,
+__attribute__((noinline)) static uint64_t *put_buffer(uint64_t *p, const struct rmr_buffer *buffer)
+{
+	*p++ = buffer->bytes;
+	*p++ = buffer->data;
+	*p++ = buffer->base;
+	return p;
+}
+
+static uint64_t *put_head(uint64_t *p, const struct rmr_type_info *info, uint64_t object,
 	const struct facts *f, unsigned *flags, uint32_t hidden, uint32_t keys)
 {
 	bool wide = (f->size | f->rc) >> 32;
@@ -98,11 +106,8 @@ static uint64_t *put_head(struct rmr_heap_dump *w, uint64_t *p, const struct rmr
 		*flags |= RMR_OBJECT_TRACE;
 		*p++ = f->trace;
 	}
-	if (unlikely(f->flags & HAS_BUFFER)) {
-		*p++ = w->buffer.bytes;
-		*p++ = w->buffer.data;
-		*p++ = w->buffer.base;
-	}
+	if (unlikely(f->buffer))
+		p = put_buffer(p, f->buffer);
 	if (f->name.size) {
 		*flags |= RMR_OBJECT_NAME;
 		p = put_name(p, f->name);
@@ -228,6 +233,16 @@ static void scalar_facts(struct rmr_heap_dump *w, const struct rmr_type_info *in
 	}
 }
 
+__attribute__((noinline)) static void buffer_facts(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
+	struct facts *f)
+{
+	if (w->request.meliae || !rmr_buffers_get(w, info, object, f->size, &w->buffer))
+		return;
+	f->flags |= RMR_OBJECT_BUFFER << 16;
+	f->buffer = &w->buffer;
+	f->owned = (uint64_t)w->buffer.owned;
+}
+
 static void container_facts(struct rmr_heap_dump *w, const struct rmr_type_info *info,
 	uint64_t object, struct facts *f)
 {
@@ -238,6 +253,8 @@ static void container_facts(struct rmr_heap_dump *w, const struct rmr_type_info 
 	switch (info->kind) {
 	case RMR_KIND_ARRAY:
 	case RMR_KIND_BYTEARRAY:
+		buffer_facts(w, info, object, f);
+		// fall through
 	case RMR_KIND_VAR:
 		if (w->request.meliae)
 			break;
@@ -261,16 +278,22 @@ static void container_facts(struct rmr_heap_dump *w, const struct rmr_type_info 
 			f->has_len = number.value.encoding == RMR_TEXT_INT;
 		}
 		break;
+	case RMR_KIND_MEMORYVIEW:
+	case RMR_KIND_MANAGED_BUFFER:
+	case RMR_KIND_PICKLE_BUFFER:
+	case RMR_KIND_MMAP:
+	case RMR_KIND_CDATA:
+	case RMR_KIND_BYTESIO:
+	case RMR_KIND_BYTESIO_EXPORT:
+	case RMR_KIND_NDARRAY:
+	case RMR_KIND_VOID:
+		buffer_facts(w, info, object, f);
+		break;
 	case RMR_KIND_WEAKREF:
 		f->weak = rmr_at(rt, object, 16);
 		if (f->weak == (uintptr_t)w->api._Py_NoneStruct)
 			f->weak = 0;
 		break;
-	}
-	if (unlikely(rmr_buffers_has(info)) && !w->request.meliae &&
-		rmr_buffers_get(w, info, object, f->size, &w->buffer)) {
-		f->flags |= HAS_BUFFER;
-		f->owned = (uint64_t)w->buffer.owned;
 	}
 	// Values that lie outside of the dict (3.11, 3.12) or behind the fixed part (3.13+).
 	if (info->managed_dict) {
@@ -396,7 +419,7 @@ static void emit_long_value(struct rmr_heap_dump *w, const struct rmr_type_info 
 		return;
 	f->value.size = RMR_REC_PART_TEXT;
 	f->value_goes_on = true;
-	uint64_t *end = put_head(w, start, info, object, f, &flags, 0, 0);
+	uint64_t *end = put_head(start, info, object, f, &flags, 0, 0);
 	rmr_emit_end(w, start, end, RMR_REC_OBJECT, flags >> 16, flags | RMR_OBJECT_MORE);
 	for (bool more = true; more;) {
 		rest.data = (const char *)rest.data + RMR_REC_PART_TEXT;
@@ -429,7 +452,7 @@ static void emit_leaf(struct rmr_heap_dump *w, const struct rmr_type_info *info,
 	uint64_t *start = rmr_emit_begin(w);
 	if (!start)
 		return;
-	uint64_t *end = put_head(w, start, info, object, &f, &flags, 0, 0);
+	uint64_t *end = put_head(start, info, object, &f, &flags, 0, 0);
 	rmr_emit_end(w, start, end, RMR_REC_OBJECT, flags >> 16, flags);
 }
 
@@ -456,7 +479,7 @@ static void spill(struct rmr_heap_dump *w, struct collector *c)
 		unsigned flags;
 		uint64_t *start = rmr_emit_begin(w);
 		if (start) {
-			uint64_t *end = put_head(w, start, c->info, c->object, c->facts, &flags, 0, 0);
+			uint64_t *end = put_head(start, c->info, c->object, c->facts, &flags, 0, 0);
 			put_addresses(end, from, c->count);
 			rmr_emit_end(w, start, end + c->count, RMR_REC_OBJECT, flags >> 16,
 				flags | RMR_OBJECT_MORE);
@@ -595,7 +618,7 @@ static void emit_array(struct rmr_heap_dump *w, const struct rmr_type_info *info
 	uint64_t *start = rmr_emit_begin(w);
 	if (!start)
 		return;
-	uint64_t *end = put_head(w, start, info, object, f, &flags, 0, 0);
+	uint64_t *end = put_head(start, info, object, f, &flags, 0, 0);
 	rmr_emit_end(w, start, end, RMR_REC_OBJECT, flags >> 16, flags | RMR_OBJECT_MORE);
 	put_part(w, RMR_PART_HIDDEN, scratch, fixed, true);
 	for (uint64_t i = 0; i < count && !w->failed; i += RMR_REC_PART_REFS) {
@@ -672,7 +695,7 @@ static void emit_node(struct rmr_heap_dump *w, struct rmr_type_info *info, uint6
 	if (!start)
 		return;
 	unsigned flags;
-	uint64_t *end = put_head(w, start, info, object, f, &flags, hidden, keys);
+	uint64_t *end = put_head(start, info, object, f, &flags, hidden, keys);
 	put_addresses(end, scratch, all + keys);
 	rmr_emit_end(w, start, end + all + keys, RMR_REC_OBJECT, flags >> 16, flags);
 	count_object(w, f, all + keys);

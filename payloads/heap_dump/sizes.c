@@ -309,7 +309,7 @@ static uint64_t size_set(struct rmr_heap_dump *w, const struct rmr_type_info *in
 }
 
 // What CType_Type.__sizeof__ adds to object's: the format, the types of the fields, the shape.
-static uint64_t size_ctype(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object)
+__attribute__((noinline)) static uint64_t size_ctype(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object)
 {
 	enum { INITIALIZED = 0, LENGTH = 24, ELEMENTS = 48 };
 	const struct rmr_runtime *rt = &w->rt;
@@ -367,7 +367,8 @@ uint64_t rmr_sizes_get(struct rmr_heap_dump *w, const struct rmr_type_info *info
 	case RMR_SIZE_GENERATOR:
 		return presize + size_generator(w, info, object);
 	case RMR_SIZE_CTYPE:
-		return presize + size_object(w, info, object) + size_ctype(w, info, object);
+		presize += size_ctype(w, info, object);
+		break;
 	case RMR_SIZE_CALL:
 		size = rmr_walk_call_sizeof(w, info->sizeof_call, object);
 		if (size)

@@ -156,9 +156,10 @@ static void find_c_kind(struct rmr_heap_dump *w, struct rmr_type_info *info, uin
 		{"functools._lru_cache_wrapper", RMR_KIND_LRU_CACHE},
 		{"datetime.datetime", RMR_KIND_DATETIME}, {"datetime.time", RMR_KIND_DATETIME},
 	};
+	struct rmr_span name = rmr_values_c_string(w, rmr_at(&w->rt, base, RMR_TYPE_NAME));
 
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (rmr_types_is_c(w, base, kinds[i].name))
+		if (rmr_values_equal(name, kinds[i].name) && rmr_types_is_c(w, base, kinds[i].name))
 			info->kind = kinds[i].kind;
 	}
 	if (info->kind == RMR_KIND_OTHER)

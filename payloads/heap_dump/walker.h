@@ -485,12 +485,6 @@ uint64_t rmr_sizes_keys(struct rmr_heap_dump *w, uint64_t keys);
 uint8_t rmr_buffers_kind(struct rmr_heap_dump *w, uint64_t type);
 /** The layout of the objects of numpy.dtype, which its members tell; NULL if it is none that is known. */
 const struct rmr_dtype_layout *rmr_buffers_dtype(struct rmr_heap_dump *w, uint64_t type);
-/** True for the kinds that rmr_buffers_get() knows. */
-static inline bool rmr_buffers_has(const struct rmr_type_info *info)
-{
-	return info->kind >= RMR_KIND_ARRAY || info->kind == RMR_KIND_BYTEARRAY;
-}
-
 /**
  * The bytes of an object of a kind that has some; false if it has none.
  * @param size  sys.getsizeof(object)

@@ -224,7 +224,7 @@ START_TEST(test_buffers)
 	put_end(3);
 	expect_lines(RMR_DUMP_REMORA,
 		"{\"address\":16,\"type\":\"memoryview\",\"size\":100,\"rc\":1,\"class\":1000,"
-		"\"trace\":5,\"owned\":-7,\"buffer\":80,\"data\":4096,\"refs\":[1]}\n"
+		"\"buffer\":80,\"data\":4096,\"trace\":5,\"owned\":-7,\"refs\":[1]}\n"
 		"{\"address\":32,\"type\":\"memoryview\",\"size\":100,\"rc\":1,\"class\":1000,"
 		"\"name\":\"name\",\"buffer\":8,\"data\":4100,\"base\":16,\"refs\":[]}\n"
 		"{\"address\":48,\"type\":\"memoryview\",\"size\":100,\"rc\":1,\"class\":1000,"
