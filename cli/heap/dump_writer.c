@@ -323,6 +323,14 @@ struct object {
 	struct tail tail;
 };
 
+// Apart from what all objects pass through: few have one.
+__attribute__((noinline)) static void read_buffer(struct object *o, struct rmr_dump_cursor *c)
+{
+	o->buffer = rmr_dump_next_word(c);
+	o->data = rmr_dump_next_word(c);
+	o->base = rmr_dump_next_word(c);
+}
+
 // Fills @p o from a record whose fixed part is already in it.
 static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 {
@@ -354,11 +362,8 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 		o->tail.line = (int64_t)rmr_dump_next_word(c);
 	if (flags & RMR_OBJECT_TRACE)
 		o->tail.trace = rmr_dump_next_word(c);
-	if (o->rec.head.part & RMR_OBJECT_BUFFER) {
-		o->buffer = rmr_dump_next_word(c);
-		o->data = rmr_dump_next_word(c);
-		o->base = rmr_dump_next_word(c);
-	}
+	if (o->rec.head.part & RMR_OBJECT_BUFFER)
+		read_buffer(o, c);
 	if (flags & RMR_OBJECT_NAME)
 		o->name = rmr_dump_next_text(c);
 	if (flags & RMR_OBJECT_MODULE)
@@ -370,7 +375,7 @@ static bool read_fields(struct object *o, struct rmr_dump_cursor *c)
 	return !c->failed;
 }
 
-static char *put_buffer(char *p, const struct object *o)
+__attribute__((noinline)) static char *put_buffer(char *p, const struct object *o)
 {
 	p = PUT(p, ",\"buffer\":");
 	p = rmr_dump_text_u64(p, o->buffer);
@@ -378,8 +383,7 @@ static char *put_buffer(char *p, const struct object *o)
 	p = rmr_dump_text_u64(p, o->data);
 	if (o->base == o->rec.address)
 		return p;
-	p = PUT(p, ",\"base\":");
-	return o->base ? rmr_dump_text_u64(p, o->base) : PUT(p, "null");
+	return o->base ? rmr_dump_text_u64(PUT(p, ",\"base\":"), o->base) : PUT(p, ",\"base\":null");
 }
 
 static char *put_object_head(char *p, struct rmr_dump_heads *heads, const struct object *o,
