@@ -239,8 +239,7 @@ static void put_header(
 		rmr_snapshot_add_name(snapshot, &line);
 		if (snapshot->taken) {
 			rmr_line_addf(&line, ", ");
-			rmr_snapshot_age(snapshot, &line);
-			rmr_line_addf(&line, " ago");
+			rmr_snapshot_age(snapshot, " ago", &line);
 		}
 		rmr_line_addf(&line, ": ");
 		rmr_number_add_count(&line, diff->totals[i].count);

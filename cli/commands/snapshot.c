@@ -183,12 +183,17 @@ struct rmr_error *rmr_snapshot_object(const struct rmr_context *context,
 	return NULL;
 }
 
-void rmr_snapshot_age(const struct rmr_snapshot *snapshot, struct rmr_line *text)
+void rmr_snapshot_age(const struct rmr_snapshot *snapshot, const char *after, struct rmr_line *text)
 {
 	uint64_t now = (uint64_t)time(NULL);
 
-	if (snapshot->taken && now >= snapshot->taken)
+	/* Clocks differ, and are set. */
+	if (snapshot->taken > now) {
+		rmr_line_addf(text, "in the future");
+	} else if (snapshot->taken) {
 		rmr_number_add_duration(text, (now - snapshot->taken) * 1000000000);
+		rmr_line_addf(text, "%s", after);
+	}
 }
 
 void rmr_snapshot_add_name(const struct rmr_snapshot *snapshot, struct rmr_line *text)
@@ -224,8 +229,7 @@ static void add_cost(const struct rmr_snapshot *snapshot, struct rmr_line *line)
 
 	if (snapshot->taken) {
 		rmr_line_addf(line, "taken ");
-		rmr_snapshot_age(snapshot, line);
-		rmr_line_addf(line, " ago");
+		rmr_snapshot_age(snapshot, " ago", line);
 	}
 	if (facts->rss) {
 		rmr_line_addf(line, "%s", line->length ? ", " : "");

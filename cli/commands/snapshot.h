@@ -35,8 +35,8 @@ struct rmr_error *rmr_snapshot_object(const struct rmr_context *context,
  *  and as fields of a JSON view that is not single. */
 void rmr_snapshot_header(const struct rmr_snapshot *snapshot, struct rmr_view *view);
 
-/** "12 s", or "" where the age is not known. */
-void rmr_snapshot_age(const struct rmr_snapshot *snapshot, struct rmr_line *text);
+/** "12 s" and @p after; "in the future" if the clock says so, or "" where the age is not known. */
+void rmr_snapshot_age(const struct rmr_snapshot *snapshot, const char *after, struct rmr_line *text);
 /** Appends "PID 4711", or the dump's name. */
 void rmr_snapshot_add_name(const struct rmr_snapshot *snapshot, struct rmr_line *text);
 

@@ -32,6 +32,8 @@ enum {
 	LIBRARY_DIVISOR = 50, /* the standard library's own tables are hardly ever the leak; */
 	LIBRARY_ITEMS = 20,   /* if so, they grow by so many in each of several intervals, */
 	LIBRARY_JUMP = 200,   /* or by so many in one */
+	GROWN_TOLD = 3,       /* so many containers that grew in what is none itself are told, */
+	GROWN_SHARE = 20,     /* if by at least 1/20 of the objects that came */
 	SHARED_PERCENT = 50,  /* so many items that others hold as well are told */
 };
 
@@ -538,6 +540,29 @@ static void tell_growth(const struct leak_work *work, const struct candidate *ca
 	rmr_text_put(text, " in all.");
 }
 
+/*
+ * A place that is no container of what came: which containers in it grew. Where two of them index the same
+ * objects, neither keeps them alive, and only what holds both is a suspect.
+ */
+static void tell_grown(const struct leak_work *work, const struct candidate *place,
+	struct rmr_text *text)
+{
+	unsigned told = 0;
+
+	for (size_t i = 0; i < work->count && told < GROWN_TOLD; i++) {
+		const struct candidate *inner = &work->items[i];
+		if (!inner->path || inner->place || inner->crowd ||
+			inner->item_growth * GROWN_SHARE < place->item_growth ||
+			!rmr_dominators_is_above(work->tree, place->id, inner->id))
+			continue;
+		rmr_text_format(text, "%s%s by ", told++ ? ", " : " What grew in it: ", inner->path);
+		rmr_text_count(text, inner->item_growth);
+		rmr_text_put(text, " objects");
+	}
+	if (told)
+		rmr_text_put(text, ".");
+}
+
 static char *tell_prose(const struct leak_work *work, const struct candidate *candidate)
 {
 	struct rmr_text text = {0};
@@ -552,6 +577,8 @@ static char *tell_prose(const struct leak_work *work, const struct candidate *ca
 	else
 		tell_object(work, candidate, label, &text);
 	tell_growth(work, candidate, &text);
+	if (candidate->place && candidate->items < GROWTH_MIN)
+		tell_grown(work, candidate, &text);
 	if (candidate->alike) {
 		rmr_text_put(&text, " ");
 		rmr_text_count(&text, candidate->alike);

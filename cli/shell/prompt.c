@@ -121,7 +121,7 @@ static void make_prompt(const struct rmr_shell *shell, struct rmr_line *prompt)
 	if (aged || attached)
 		rmr_line_addf(prompt, " (");
 	if (aged)
-		rmr_snapshot_age(snapshot, prompt);
+		rmr_snapshot_age(snapshot, "", prompt);
 	if (attached)
 		rmr_line_addf(prompt, aged ? ", attached" : "attached");
 	rmr_line_addf(prompt, aged || attached ? ")> " : "> ");

@@ -56,6 +56,12 @@ class Dumps(support.LiveTest):
         result = support.remora("summary", self.written(gzip.compress(self.bytes)[:50000]))
         self.assertIn("warning", self.good(result).err)
 
+    def test_from_the_future(self):
+        """The machine that took it, or this one, has another clock."""
+        ahead = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400)).encode()
+        path = self.written(re.sub(rb'"time":"[^"]*"', b'"time":"' + ahead + b'"', self.bytes, count=1))
+        self.assertIn("taken in the future", self.good(support.remora("summary", path)).out)
+
     def test_empty(self):
         self.refused(support.remora("summary", self.written(b"")), 2, "(?i)empty|no dump")
 

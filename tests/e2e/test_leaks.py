@@ -82,6 +82,13 @@ class Leaks(support.LiveTest):
                 found = {s["path"] for s in self.suspects(files[2 - count:])}
                 self.assertLessEqual({"sys.modules['__main__'].CACHE", "sys.modules['__main__'].QUEUE"}, found)
 
+    def test_two_indexes_of_the_same_objects(self):
+        """Neither keeps them alive: what holds both is the suspect, and both are told."""
+        found = self.suspects(self.dumps("two_indexes", 2))
+        self.assertEqual(found[0]["path"], "sys.modules['__main__'].INDEX")
+        for name in ("by_number", "by_body"):
+            self.assertIn("sys.modules['__main__'].INDEX.%s by %d objects" % (name, MORE), found[0]["prose"])
+
     def test_healthy(self):
         files = self.dumps("nothing", 4)
         for count in (2, 3, 4):

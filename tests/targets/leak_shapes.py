@@ -49,6 +49,8 @@ ERRORS = []
 CALLBACKS = []
 OWNER = Owner()
 ATTRIBUTES = Owner()
+INDEX = Owner()
+INDEX.by_number, INDEX.by_body = {}, {}
 ORDERED = collections.OrderedDict()
 GROUPED = collections.defaultdict(list)
 NESTED = {}
@@ -207,6 +209,11 @@ def threads(i):
 def two_places(i):
     tuple_keys(i)
     deque(i)
+
+
+def two_indexes(i):
+    request = Request(i)
+    INDEX.by_number[i] = INDEX.by_body[request.body] = request
 
 
 def nothing(i):
