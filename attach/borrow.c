@@ -128,9 +128,14 @@ static rmr_addr_t stack_bottom(
 static bool has_stack(const struct borrow *b, const struct rmr_maps *maps)
 {
 	const struct rmr_map *map = rmr_maps_find(maps, rmr_arch_sp(&b->pause.regs));
+	rmr_addr_t end = b->frame.address - CALL_STACK;
+	unsigned char byte;
 
-	return map && (map->flags & RMR_MAP_WRITE) && b->frame.address >= map->start &&
-	       b->frame.address - stack_bottom(b, maps, map) >= CALL_STACK;
+	if (!map || !(map->flags & RMR_MAP_WRITE) || b->frame.address < map->start ||
+		b->frame.address - stack_bottom(b, maps, map) < CALL_STACK)
+		return false;
+	/* From glibc 2.42 on the guard at a stack's end is not to be seen in the maps. */
+	return end < map->start || rmr_target_read_some(b->target, end, &byte, 1) == 1;
 }
 
 /* A thread without the GIL of 3.6 is safe only where it does not touch the thread state. */

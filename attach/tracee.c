@@ -52,8 +52,11 @@ static void go_first(struct rmr_tracee *tracee)
 
 static void go_back(struct rmr_tracee *tracee)
 {
-	if (tracee->policy >= 0)
-		sched_setscheduler(0, tracee->policy, &(struct sched_param){0});
+	struct sched_param none = {0};
+
+	/* Who may use real-time scheduling by RLIMIT_RTPRIO alone may not take the flag away. */
+	if (tracee->policy >= 0 && sched_setscheduler(0, tracee->policy, &none) < 0)
+		sched_setscheduler(0, tracee->policy | SCHED_RESET_ON_FORK, &none);
 	tracee->policy = -1;
 }
 

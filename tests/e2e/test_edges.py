@@ -38,6 +38,18 @@ class Edges(support.LiveTest):
         finally:
             resource.setrlimit(resource.RLIMIT_STACK, old)
 
+    def test_end_of_a_threads_stack(self):
+        """Where glibc guards a stack's end by pages that the maps do not show, these are not taken for room."""
+        newest = sorted((p for p in pythons.supported() if not p.debug), key=lambda p: p.version)[-1]
+        for interpreter in {pythons.main(), newest}:
+            for left in range(500, 12000, 1500):
+                kind = support.Kind("near_guard", support.HELPERS, left)
+                with self.subTest(interpreter=interpreter.name, left=left), \
+                        support.Target(interpreter, kind) as target:
+                    with support.unharmed(self, target):
+                        self.good(support.remora("run", target, "-c", "print(1)"))
+                    target.finish(self)
+
     def test_thread_that_is_not_the_librarys(self):
         with self.start(strange("rmr_wait_as_stranger")) as target:
             target.answer("ALONE")

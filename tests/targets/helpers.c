@@ -37,6 +37,7 @@ long rmr_registers_check(long milliseconds);
 void rmr_timed_calls(const char *name, volatile long *counters);
 void rmr_timed_round(volatile long *counters);
 void rmr_wait_deep(unsigned long left);
+void *rmr_wait_at(volatile unsigned long place[2]);
 void rmr_wait_as_stranger(void);
 
 static int64_t now_us(void)
@@ -538,6 +539,19 @@ void rmr_wait_deep(unsigned long left)
 	room[0] = touch(left > 2048 ? left - 2048 : 1);
 	for (;;)
 		usleep(5000);
+}
+
+/** A thread's function. Waits for ever, with place[1] bytes of stack left above the address place[0], as soon
+ * as that is not 0. */
+void *rmr_wait_at(volatile unsigned long place[2])
+{
+	while (!place[0])
+		usleep(100);
+	volatile char *room = alloca((unsigned long)__builtin_frame_address(0) - place[0] - place[1]);
+	room[0] = 1;
+	for (;;)
+		usleep(5000u + (unsigned)room[0]);
+	return NULL;
 }
 
 /** Computes for ever as a thread that the C library knows nothing of. */
