@@ -36,9 +36,6 @@ struct rmr_error *rmr_branches_init(struct rmr_branches *branches, const struct 
 		return builtin == RMR_BUILTIN_DICT ? find_owner(branches) : NULL;
 	}
 	branches->ids = rmr_heap_children(heap, id);
-	branches->items = builtin == RMR_BUILTIN_DICT
-		? rmr_names_items(heap, id)
-		: (struct rmr_items){.count = UINT64_MAX, .step = 1};
 	branches->backwards = (builtin == RMR_BUILTIN_LIST || builtin == RMR_BUILTIN_TUPLE) &&
 		branches->ids.count == rmr_heap_len(heap, id);
 	return rmr_names_create(heap, id, &branches->names);
@@ -133,16 +130,13 @@ static bool next_referrer(struct rmr_branches *branches, struct rmr_branch *ret)
 static bool is_left_out(const struct rmr_branches *branches, uint64_t index)
 {
 	const struct rmr_heap *heap = branches->heap;
-	const struct rmr_items *items = &branches->items;
 	uint32_t id = branches->ids.ids[index];
 
 	/* RMR_NO_OBJECT would be taken for a root. */
 	if (id >= rmr_heap_id_end(heap))
 		return true;
-	if (index >= items->first && (index - items->first) % items->step == 0 &&
-		(index - items->first) / items->step < items->count)
-		return false;
-	return id < heap->counts.objects && !rmr_heap_children(heap, id).count;
+	return rmr_names_is_key(branches->names, index) && id < heap->counts.objects &&
+		!rmr_heap_children(heap, id).count;
 }
 
 bool rmr_branches_next(struct rmr_branches *branches, struct rmr_branch *ret)

@@ -20,7 +20,6 @@ struct rmr_branches {
 	uint32_t owner;       /**< up: whose __dict__ it is, or RMR_NO_OBJECT */
 	bool owner_passed;
 	struct rmr_ids ids;
-	struct rmr_items items; /**< down, of a dict: where its values are */
 	struct rmr_names *names; /**< down */
 	bool backwards;
 };
