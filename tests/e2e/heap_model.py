@@ -158,8 +158,8 @@ class Model:
 
     def sets_of_reach(self):
         self.alive = self.reach(t for r in self.strong for t in r["refs"])
-        self.held = [a for a in self.objects if a not in self.alive and not self.immortal(a) and
-                     self.objects[a]["rc"] > len(self.referrers[a]) + self.rooted[a]]
+        self.held = [a for a in self.objects if a not in self.alive and (self.immortal(a) or
+                     self.objects[a]["rc"] > len(self.referrers[a]) + self.rooted[a])]
         self.kept = self.alive | self.reach(self.held)
         self.garbage = set(self.objects) - self.kept
         # One object of each component that nothing else of the garbage leads to; which, is open.
@@ -306,9 +306,9 @@ class Model:
         for a in sorted(self.objects):
             o = self.objects[a]
             if o["type"] in ("str", "bytes") and o["len"] <= len(o["value"]):
-                equal[o["type"], o["value"]].append(o["size"])
+                equal[o["type"], o["value"]].append(a)
             if o["type"] == "tuple" and o["refs"] and len(o["refs"]) == o["len"]:
-                equal["tuple", tuple(o["refs"])].append(o["size"])
+                equal["tuple", tuple(o["refs"])].append(a)
             if "class" in o:
                 dict_at = self.edges[a][0] if o["shape"] == 0 and self.edges[a] else None
                 inside = self.objects.get(dict_at, {"type": "dict", "size": 0, "len": None})
@@ -326,9 +326,12 @@ class Model:
                 shown = sum(self.objects[v]["len"] for v in views)
                 if shown * 2 < size:
                     add("buffers pinned by views", len(views), size - shown)
-        for (kind, _), sizes in equal.items():
+        for (kind, _), alike in equal.items():
             kind = {"str": "strings", "bytes": "bytes", "tuple": "tuples"}[kind]
-            add("duplicate " + kind, len(sizes) - 1, sum(sizes[1:]))
+            mortal = [self.objects[a]["size"] for a in alike if not self.immortal(a)]
+            if len(mortal) == len(alike):
+                del mortal[0]  # one stays
+            add("duplicate " + kind, len(mortal), sum(mortal))
         for saved in by_class.values():
             if len(saved) >= 10:
                 add("instances with a dict", len(saved), sum(saved))
