@@ -114,10 +114,12 @@ def read(path, default=""):
 
 class Kind:
     """A kind of target. vary names what changes by itself and cannot be compared: "threads", "fds",
-    "maps", "state", "masks". busy: ticks must go on. env: what its environment has besides."""
+    "maps", "state", "masks". busy: ticks must go on. env: what its environment has besides. awaits: a
+    signal that it waits for by sigtimedwait: meanwhile Linux shows it as not blocked."""
 
-    def __init__(self, script, *args, busy=False, reports=True, vary="", env=None):
+    def __init__(self, script, *args, busy=False, reports=True, vary="", env=None, awaits=None):
         self.script, self.args, self.busy, self.reports = script, args, busy, reports
+        self.awaits = 1 << awaits - 1 if awaits else 0
         self.env = env or {}
         self.vary = set(vary.split())
 
@@ -146,8 +148,8 @@ KINDS = {
     "recursion": Kind("recursion", "3000", busy=True, vary="state"),
     "dlopens": Kind("dlopens", HELPERS, busy=True, vary="state fds maps"),
     "setids": Kind("setids", busy=True, vary="state pending masks"),
-    "calls": Kind("calls", busy=True, vary="state threads maps"),
-    "calls_c": Kind("calls_c", HELPERS, busy=True, vary="state pending"),
+    "calls": Kind("calls", busy=True, vary="state threads maps", awaits=signal.SIGUSR2),
+    "calls_c": Kind("calls_c", HELPERS, busy=True, vary="state pending", awaits=signal.SIGUSR2),
     "vforks": Kind("vforks", HELPERS, busy=True, vary="state children"),
     "signals_c": Kind("signals_c", HELPERS, busy=True, vary="state pending"),
     "threads500": Kind("threads", "500", busy=True),
@@ -158,7 +160,7 @@ KINDS = {
     "floats": Kind("floats", HELPERS, busy=True, vary="state"),
     "busy_c": Kind("busy_c", HELPERS, "50", busy=True, vary="state"),
     "gil_forever": Kind("busy_c", HELPERS, "0", reports=False, vary="state"),
-    "timed_calls": Kind("timed_calls", HELPERS, reports=False, vary="state"),
+    "timed_calls": Kind("timed_calls", HELPERS, reports=False, vary="state", awaits=signal.SIGUSR2),
 }
 
 
@@ -305,6 +307,9 @@ class Snapshot:
                 self.threads[tid].pop("SigPnd")
         if settle and target.kind.vary & {"threads", "children", "masks"}:
             self.settle_masks(target)
+        for lines in self.threads.values():
+            if lines["SigBlk"]:
+                lines["SigBlk"] = "%016x" % (int(lines["SigBlk"], 16) & ~target.kind.awaits)
         self.fds = {}
         with contextlib.suppress(FileNotFoundError):
             for fd in os.listdir("/proc/%d/fd" % pid):
