@@ -24,6 +24,18 @@ class Files(support.LiveTest):
                  for tid in os.listdir("/proc/%d/task" % pid)]
         return any(call in map(str, FILE_CALLS) for call in calls)
 
+    def waiting(self, target, command, *rest):
+        """A remora that waits for the file; None if it met the thread in Python, between two calls of
+        the library, and did not need it."""
+        attach = subprocess.Popen(support.command(command, target, *rest), stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, env=support.environment())
+        support.wait_for(lambda: attach.poll() is not None or self.opens(attach.pid), "it waits or ends")
+        if attach.poll() is None:
+            return attach
+        _, err = attach.communicate()
+        self.assertEqual(attach.returncode, 0, err)
+        return None
+
     def goes_on(self, target):
         """Work is done, again and again."""
         ticks = target.report()["ticks"]
@@ -50,10 +62,8 @@ class Files(support.LiveTest):
                 self.addCleanup(lambda: os.path.exists(folder + ".pid") and os.unlink(folder + ".pid"))
                 with support.unharmed(self, target):
                     os.kill(server, signal.SIGUSR2)
-                    attach = subprocess.Popen(
-                        support.command(line[0], target, *line[1:]), stdout=subprocess.PIPE,
-                        stderr=subprocess.PIPE, env=support.environment())
-                    support.wait_for(lambda: self.opens(attach.pid), "remora waits for the file")
+                    attach = support.wait_for(lambda: self.waiting(target, *line),
+                                              "remora waits for the file")
                     self.goes_on(target)
                     self.assertIsNone(attach.poll(), "it does not wait for the file")
                     os.kill(server, signal.SIGKILL)
