@@ -195,7 +195,7 @@ static const char *heap_failure(int status)
 	case RMR_HEAP_DUMP_COLLECTING:
 		return "a garbage collection in the target does not end";
 	case RMR_HEAP_DUMP_NO_MAPS:
-		return "the process has no /proc/self/maps to read: a dump in place would not be safe";
+		return "the process's memory map cannot be read: a dump in place would not be safe";
 	case RMR_HEAP_DUMP_NO_MEMORY:
 		return "no memory for the walker in the target";
 	case RMR_HEAP_DUMP_CLOSED:
@@ -373,9 +373,9 @@ static pid_t twin_pid(const struct rmr_session *session)
 }
 
 /** The first that the kernel ends when memory runs out is the twin; and before that, the watch. */
-static void guard_twin(struct rmr_session *session, const struct rmr_headroom *headroom, int ring_fd)
+static void guard_twin(struct rmr_session *session, const struct rmr_headroom *headroom, pid_t outer,
+	int ring_fd)
 {
-	pid_t outer = twin_pid(session);
 	char path[64];
 
 	if (!outer) {
@@ -389,6 +389,22 @@ static void guard_twin(struct rmr_session *session, const struct rmr_headroom *h
 	session->watch = rmr_headroom_watch_start(headroom, outer, ring_fd);
 	rmr_log("the twin is PID %d", outer);
 	rmr_points_pass(19);
+}
+
+/**
+ * What is mapped where is read by the walker itself, when it stands still, but through a file of ours: in a
+ * bare chroot there is no /proc. Where we see none, or not that process's (@p pid 0), it looks for its own.
+ */
+static struct rmr_error *send_maps(struct rmr_channel *channel, uint32_t number, pid_t pid)
+{
+	struct rmr_frame frame = {.type = RMR_FRAME_MAPS, .number = number};
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	_rmr_close_ int fd = pid ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0)
+		rmr_log("%s is not to be had", path);
+	return rmr_channel_send(channel, &frame, sizeof(frame), fd, 1000);
 }
 
 struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
@@ -415,6 +431,8 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 		rmr_headroom_find("", rmr_target_pid(session->target), &headroom);
 		err = rmr_headroom_check(&headroom);
 	}
+	if (!err && dump->in_place)
+		err = send_maps(&session->channel, session->number, rmr_target_pid(session->target));
 	if (!err)
 		err = send_job(session, &job, dump->in_place ? ring_fd : -1);
 	if (err)
@@ -432,10 +450,13 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 		return NULL;
 	}
 	session->twin_fd = rmr_take_fd(session->channel.frame_fd);
-	guard_twin(session, &headroom, ring_fd);
+	pid_t twin = twin_pid(session);
+	guard_twin(session, &headroom, twin, ring_fd);
 	struct rmr_channel to_twin = {.fd = session->twin_fd};
 	struct rmr_frame go = {.type = RMR_FRAME_GO, .number = session->number};
 	err = rmr_channel_send(&to_twin, &go, sizeof(go), ring_fd, 1000);
+	if (!err)
+		err = send_maps(&to_twin, session->number, twin);
 	if (!err) {
 		*peer_fd_ret = session->twin_fd;
 		return NULL;

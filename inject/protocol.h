@@ -40,6 +40,8 @@ enum rmr_frame_type {
 	RMR_FRAME_CANCEL,     /**< KeyboardInterrupt in the running job, the end for a twin; a job that
 				   still waits for the GIL gives up */
 	RMR_FRAME_LEAVE,      /**< finish, unmap, end the thread */
+	RMR_FRAME_MAPS,       /**< before a dump in place, and to a twin after GO: its /proc/PID/maps as
+				   descriptor, as it may see no /proc; none if remora has none either */
 	// agent -> remora
 	RMR_FRAME_STATUS,     /**< struct rmr_agent_status */
 	RMR_FRAME_STDOUT,     /**< bytes that the job printed */

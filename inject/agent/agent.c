@@ -252,6 +252,9 @@ static void work(void)
 		if (rmr_agent.job_fd >= 0)
 			rmr_sys(__NR_close, rmr_agent.job_fd);
 		rmr_agent.job_fd = -1;
+		if (rmr_agent.maps_fd >= 0)
+			rmr_sys(__NR_close, rmr_agent.maps_fd);
+		rmr_agent.maps_fd = -1;
 		drop_data();
 		rmr_agent_phase(RMR_PHASE_IDLE);
 		__atomic_store_n(&rmr_agent.job_ready, 0, __ATOMIC_RELEASE);
@@ -294,6 +297,7 @@ EXPORT int rmr_agent_main(int fd, struct rmr_boot *boot, uint64_t image, uint64_
 	rmr_agent.image_size = image_size;
 	rmr_agent.libc = &boot->libc;
 	rmr_agent.job_fd = -1;
+	rmr_agent.maps_fd = -1;
 	rmr_agent_phase(RMR_PHASE_IDLE);
 	rmr_agent_inherit(false);
 	int error = rmr_agent_start_thread(
@@ -311,6 +315,8 @@ EXPORT int rmr_agent_main(int fd, struct rmr_boot *boot, uint64_t image, uint64_
 	}
 	if (rmr_agent.data)
 		rmr_sys(__NR_munmap, rmr_agent.data, rmr_agent.data_room);
+	if (rmr_agent.maps_fd >= 0) // the job that it was for never came
+		rmr_sys(__NR_close, rmr_agent.maps_fd);
 	if (rmr_agent_has_channel())
 		rmr_sys(__NR_close, fd);
 	return error;

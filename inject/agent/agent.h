@@ -44,6 +44,7 @@ struct rmr_agent {
 	uint32_t job_ready;
 	struct rmr_job job;
 	int job_fd;                /**< descriptor that came with the job, or -1 */
+	int maps_fd;               /**< of /proc/PID/maps, for the next job, or -1 */
 	char *data;                /**< mapped; data_size bytes used of data_room */
 	uint64_t data_size, data_room;
 

@@ -38,6 +38,19 @@ static void close_all_but(int keep)
 	rmr_sys(__NR_close_range, keep + 1, ~0u, 0);
 }
 
+/** A frame of that type from remora, which may have been stopped just now; false: none came. */
+static bool take(int socket, uint32_t type, int *fd_ret)
+{
+	struct pollfd poll = {.fd = socket, .events = POLLIN};
+	struct timespec patience = {.tv_sec = RMR_RING_PATIENCE_MS / 1000};
+	struct rmr_frame frame;
+
+	*fd_ret = -1;
+	return rmr_sys_retry(__NR_ppoll, &poll, 1, &patience, 0, 0) == 1 &&
+	       rmr_message_receive(socket, &frame, sizeof(frame), fd_ret) == sizeof(frame) &&
+	       frame.type == type;
+}
+
 /** The twin's whole life. Nothing here allocates by the C library, locks, or counts a reference. */
 __attribute__((noreturn)) static void twin_main(const struct rmr_job *job, int parent)
 {
@@ -56,15 +69,9 @@ __attribute__((noreturn)) static void twin_main(const struct rmr_job *job, int p
 		!rmr_message_send(rmr_agent.fd, &hello, sizeof(hello), pair[1]))
 		rmr_sys(__NR_exit_group, status);
 	close_all_but(pair[0]);
-	// remora has by now set oom_score_adj, which it may not once the twin is not dumpable. It may
-	// also have been stopped just now.
-	struct pollfd poll = {.fd = pair[0], .events = POLLIN};
-	struct timespec patience = {.tv_sec = RMR_RING_PATIENCE_MS / 1000};
-	struct rmr_frame go;
-	int fd;
-	bool told = rmr_sys_retry(__NR_ppoll, &poll, 1, &patience, 0, 0) == 1 &&
-		    rmr_message_receive(pair[0], &go, sizeof(go), &fd) == sizeof(go) &&
-		    go.type == RMR_FRAME_GO;
+	// remora has by now set oom_score_adj, which it may not once the twin is not dumpable.
+	int fd, maps_fd = -1;
+	bool told = take(pair[0], RMR_FRAME_GO, &fd) && take(pair[0], RMR_FRAME_MAPS, &maps_fd);
 	rmr_sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	struct rmr_ring ring;
 	if (!told) {
@@ -72,7 +79,8 @@ __attribute__((noreturn)) static void twin_main(const struct rmr_job *job, int p
 	} else if (fd >= 0 && !rmr_sys_failed(rmr_ring_map(&ring, fd))) {
 		rmr_sys(__NR_close, fd);
 		ring.peer_fd = pair[0];
-		int heap = (int)rmr_heap_dump_run((struct rmr_heap_dump *)walker, &ring);
+		int heap = (int)rmr_heap_dump_run((struct rmr_heap_dump *)walker, &ring,
+			maps_fd);
 		status = heap == RMR_HEAP_DUMP_OK ? RMR_TWIN_EXIT_OK : RMR_TWIN_EXIT_HEAP + heap;
 	}
 	for (;;)
@@ -147,7 +155,7 @@ static void dump_in_place(struct rmr_done *done)
 	struct rmr_frame begun = {.type = RMR_FRAME_BEGUN, .number = rmr_agent.job.frame.number};
 	rmr_agent_send(&begun, sizeof(begun));
 	enum rmr_heap_dump_status status =
-		rmr_heap_dump_run((struct rmr_heap_dump *)walker, &ring);
+		rmr_heap_dump_run((struct rmr_heap_dump *)walker, &ring, rmr_agent.maps_fd);
 	rmr_ring_unmap(&ring);
 	if (status != RMR_HEAP_DUMP_OK) {
 		done->outcome = RMR_OUTCOME_HEAP;

@@ -160,6 +160,11 @@ static bool handle_frame(void)
 			return false;
 		post_job(fd);
 		return true;
+	case RMR_FRAME_MAPS:
+		if (rmr_agent.maps_fd >= 0 || __atomic_load_n(&rmr_agent.job_ready, __ATOMIC_ACQUIRE))
+			break;
+		rmr_agent.maps_fd = fd;
+		return true;
 	case RMR_FRAME_PING:
 		answer_ping(head->number);
 		break;

@@ -49,7 +49,7 @@ enum rmr_heap_dump_status {
 	RMR_HEAP_DUMP_COLLECTING, /**< a collection is under way: release the GIL and try again */
 	RMR_HEAP_DUMP_NO_MEMORY,  /**< mmap failed */
 	RMR_HEAP_DUMP_CLOSED,     /**< the reader of the ring went away */
-	RMR_HEAP_DUMP_NO_MAPS,    /**< in place, and /proc/self/maps cannot be read */
+	RMR_HEAP_DUMP_NO_MAPS,    /**< in place, and the memory map cannot be read */
 };
 
 /**
@@ -62,8 +62,10 @@ enum rmr_heap_dump_status rmr_heap_dump_prepare(struct rmr_heap_dump *state,
 /**
  * Walks every object once and writes records (records.h) to @p ring, the last of them the END
  * record. Runs in the twin, on a stack of at least 256 KB.
+ * @param maps_fd  /proc/PID/maps of this process, open for reading; -1: it is opened here
  */
-enum rmr_heap_dump_status rmr_heap_dump_run(struct rmr_heap_dump *state, struct rmr_ring *ring);
+enum rmr_heap_dump_status rmr_heap_dump_run(struct rmr_heap_dump *state, struct rmr_ring *ring,
+	int maps_fd);
 
 /** Frees what prepare mapped. The GIL is held; in the target (after the twin was made). */
 void rmr_heap_dump_finish(struct rmr_heap_dump *state);

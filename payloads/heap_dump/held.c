@@ -301,7 +301,7 @@ void rmr_held_write(struct rmr_heap_dump *w)
 	uint64_t interp = (uintptr_t)((void *(*)(void))w->api.PyInterpreterState_Head)();
 	struct rmr_range range;
 
-	// Without /proc nothing tells which word is an address.
+	// Without the map of memory nothing tells which word is an address.
 	if (!w->image_count)
 		return;
 	rmr_names_reset(w);

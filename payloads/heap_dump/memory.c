@@ -173,13 +173,15 @@ static void parse_line(struct rmr_heap_dump *w, const char *line, const char *en
 	add_range(w, start, stop);
 }
 
-static bool read_maps(struct rmr_heap_dump *w)
+static bool read_maps(struct rmr_heap_dump *w, int maps_fd)
 {
 	enum { BUFFER = 64 << 10 };
 	char *buffer = rmr_memory_map(w, BUFFER);
-	long fd = rmr_sys_retry(__NR_open, "/proc/self/maps", 0x80000 /* O_CLOEXEC */, 0);
+	long fd = maps_fd;
 	size_t have = 0;
 
+	if (fd < 0)
+		fd = rmr_sys_retry(__NR_open, "/proc/self/maps", 0x80000 /* O_CLOEXEC */, 0);
 	if (!buffer || rmr_sys_failed(fd))
 		return false;
 	for (;;) {
@@ -197,21 +199,22 @@ static bool read_maps(struct rmr_heap_dump *w)
 		memmove(buffer, buffer + from, have - from);
 		have -= from;
 	}
-	rmr_sys(__NR_close, fd);
+	if (fd != maps_fd)
+		rmr_sys(__NR_close, fd);
 	return w->range_count > 0 && !w->failed;
 }
 
-bool rmr_memory_init(struct rmr_heap_dump *w)
+bool rmr_memory_init(struct rmr_heap_dump *w, int maps_fd)
 {
 	w->chunks = rmr_memory_map(w, RMR_CHUNKS * sizeof(*w->chunks));
 	w->spare = rmr_memory_map(w, sizeof(*w->spare));
 	if (!w->chunks || !w->spare)
 		return false;
-	if (read_maps(w))
+	if (read_maps(w, maps_fd))
 		return true;
 	if (w->failed)
 		return false;
-	// No /proc: every address below 2^47 counts as readable, and the fault handler is the guard,
+	// No map: every address below 2^47 counts as readable, and the fault handler is the guard,
 	// which the program itself must not get.
 	if (!w->in_twin) {
 		w->status = RMR_HEAP_DUMP_NO_MAPS;

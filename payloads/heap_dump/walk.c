@@ -395,13 +395,14 @@ enum rmr_heap_dump_status rmr_heap_dump_prepare(struct rmr_heap_dump *w,
 	return RMR_HEAP_DUMP_OK;
 }
 
-enum rmr_heap_dump_status rmr_heap_dump_run(struct rmr_heap_dump *w, struct rmr_ring *ring)
+enum rmr_heap_dump_status rmr_heap_dump_run(struct rmr_heap_dump *w, struct rmr_ring *ring,
+	int maps_fd)
 {
 	uint64_t started = now_ns();
 
 	w->ring = ring;
 	w->in_twin = rmr_sys(__NR_getpid) != w->prepared_pid;
-	if (!rmr_memory_init(w) || !rmr_types_init(w) || !rmr_names_init(w) || !rmr_emit_init(w)) {
+	if (!rmr_memory_init(w, maps_fd) || !rmr_types_init(w) || !rmr_names_init(w) || !rmr_emit_init(w)) {
 		rmr_ring_finish(ring); // without an END record: the reader takes it as a failure
 		return w->status != RMR_HEAP_DUMP_OK ? w->status : RMR_HEAP_DUMP_NO_MEMORY;
 	}

@@ -299,8 +299,8 @@ struct rmr_heap_dump {
 void *rmr_memory_map(struct rmr_heap_dump *w, uint64_t size);
 /** A small zeroed allocation that lives as long as the walk; NULL sets w->failed. */
 void *rmr_memory_small(struct rmr_heap_dump *w, uint64_t size);
-/** Reads /proc/self/maps and makes the page map. */
-bool rmr_memory_init(struct rmr_heap_dump *w);
+/** Reads the memory map, from @p maps_fd or (-1) /proc/self/maps, and makes the page map. */
+bool rmr_memory_init(struct rmr_heap_dump *w, int maps_fd);
 void rmr_memory_deinit(struct rmr_heap_dump *w);
 struct rmr_chunk *rmr_memory_chunk(struct rmr_heap_dump *w, uint64_t index);
 /** Makes an array twice as large (or @p first items); false when memory ran out. */

@@ -62,8 +62,6 @@ class Values(support.LiveTest):
     def test_traces(self):
         """Which line allocated: in the dump, in groups, in show and in SQL."""
         for interpreter in pythons.supported():
-            if interpreter.root:
-                continue  # without /proc, where tracemalloc's table cannot be looked for
             with self.subTest(interpreter.name), self.start("withheld", interpreter=interpreter) as target:
                 dump, path = self.dump(target)
                 slots = [o for o in dump.objects.values() if o["type"] == "Slots"]

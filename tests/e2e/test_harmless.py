@@ -268,8 +268,6 @@ class Traces(support.LiveTest):
         a first. (torture.py shows that Python's blocks of memory are as many at attach 2,000 as at 400.)"""
         with support.Target(interpreter, "sleep") as target:
             lines = [("run", "-c", "pass"), ("dump", "-o", "/dev/null"), ("dump", "-o", "/dev/null", "--in-place")]
-            if interpreter.root:
-                lines.pop()  # in a bare chroot there is no /proc, and no dump in place
             seen = []
             for line in lines * 4:
                 self.good(support.remora(line[0], target, *line[1:]))

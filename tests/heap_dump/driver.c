@@ -65,7 +65,7 @@ static int run(struct rmr_heap_dump *state, int fd)
 
 	if (rmr_ring_map(&ring, fd) < 0)
 		return 100;
-	int status = rmr_heap_dump_run(state, &ring);
+	int status = rmr_heap_dump_run(state, &ring, -1);
 	rmr_ring_unmap(&ring);
 	return status;
 }
