@@ -49,7 +49,7 @@ int rmr_procfs_read(
 	return 0;
 }
 
-static int read_small(const char *path, char *buffer, size_t size)
+int rmr_procfs_read_small(const char *path, char *buffer, size_t size)
 {
 	_rmr_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -70,7 +70,7 @@ int rmr_procfs_read_task(
 	char path[RMR_PROCFS_PATH];
 
 	snprintf(path, sizeof(path), "%s/%d/task/%d/%s", root, (int)pid, (int)tid, name);
-	return read_small(path, buffer, size);
+	return rmr_procfs_read_small(path, buffer, size);
 }
 
 long rmr_procfs_number(const char *root, const char *name)
@@ -78,7 +78,7 @@ long rmr_procfs_number(const char *root, const char *name)
 	char path[RMR_PROCFS_PATH], text[64];
 
 	snprintf(path, sizeof(path), "%s/%s", root, name);
-	if (read_small(path, text, sizeof(text)))
+	if (rmr_procfs_read_small(path, text, sizeof(text)))
 		return -1;
 	char *end;
 	long number = strtol(text, &end, 10);
@@ -186,7 +186,7 @@ int rmr_status_read(const char *root, pid_t pid, struct rmr_status *ret)
 	char path[RMR_PROCFS_PATH], text[8192];
 
 	snprintf(path, sizeof(path), "%s/%d/status", root, (int)pid);
-	int err = read_small(path, text, sizeof(text));
+	int err = rmr_procfs_read_small(path, text, sizeof(text));
 	if (!err)
 		rmr_status_parse(text, ret);
 	return err;

@@ -26,6 +26,9 @@ int rmr_procfs_read(const char *root, pid_t pid, const char *name, char **text_r
 int rmr_procfs_read_task(const char *root, pid_t pid, pid_t tid, const char *name, char *buffer,
 			 size_t size);
 
+/** The start of any small file, as above. 0 or an errno. */
+int rmr_procfs_read_small(const char *path, char *buffer, size_t size);
+
 /** The first number in "ROOT/NAME" (such as sys/kernel/yama/ptrace_scope); -1 if there is none. */
 long rmr_procfs_number(const char *root, const char *name);
 

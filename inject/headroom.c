@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "inject/headroom.h"
 
-#include "attach/cleanup.h"
-
 #include "attach/log.h"
+#include "attach/procfs.h"
+#include "inject/cgroup.h"
 #include "payloads/ring.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MB (UINT64_C(1) << 20)
 // How often a living twin's group is looked at. Copying pages on write goes at about 1 GB/s, so
@@ -26,12 +28,7 @@ static bool read_text(const char *folder, const char *name, char *text, size_t s
 	char path[1024];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	_rmr_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
-	if (n < 0)
-		return false;
-	text[n] = 0;
-	return true;
+	return rmr_procfs_read_small(path, text, size) == 0;
 }
 
 /** False for "max", for v1's huge number that means none, and where it cannot be read. */
@@ -45,40 +42,26 @@ static bool read_number(const char *folder, const char *name, uint64_t *ret)
 	return *ret < (UINT64_C(1) << 60);
 }
 
-static void add_level(struct rmr_headroom *headroom, const char *folder, bool v2)
+static bool add_level(void *arg, const char *folder, bool v2)
 {
+	struct rmr_headroom *headroom = arg;
 	uint64_t limit, group = 0;
 
-	if (headroom->count == RMR_HEADROOM_LEVELS ||
-		!read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit))
-		return;
+	if (headroom->count == RMR_HEADROOM_LEVELS)
+		return false;
+	if (!read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit))
+		return true;
 	read_number(folder, "memory.oom.group", &group);
 	__typeof__(headroom->level[0]) *level = &headroom->level[headroom->count++];
 	snprintf(level->folder, sizeof(level->folder), "%s", folder);
 	level->v2 = v2;
 	level->oom_group = group != 0;
-}
-
-/** Adds the levels of @p path, from the group itself up to the hierarchy's root @p base. */
-static void add_levels(struct rmr_headroom *headroom, const char *base, const char *path, bool v2)
-{
-	char folder[480];
-	size_t length = strlen(base);
-
-	if (snprintf(folder, sizeof(folder), "%s%s", base, path) >= (int)sizeof(folder))
-		return;
-	for (;;) {
-		add_level(headroom, folder, v2);
-		char *slash = strrchr(folder, '/');
-		if (!slash || (size_t)(slash - folder) < length)
-			return;
-		*slash = 0;
-	}
+	return true;
 }
 
 void rmr_headroom_find(const char *root, pid_t pid, struct rmr_headroom *ret)
 {
-	char folder[512], text[4096], base[300];
+	char folder[512], text[256];
 	unsigned long long pages = 0;
 
 	*ret = (struct rmr_headroom){0};
@@ -86,27 +69,7 @@ void rmr_headroom_find(const char *root, pid_t pid, struct rmr_headroom *ret)
 	if (read_text(folder, "statm", text, sizeof(text)) &&
 		sscanf(text, "%*u %llu", &pages) == 1)
 		ret->rss = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-	if (!read_text(folder, "cgroup", text, sizeof(text)))
-		return;
-	char *saved;
-	for (char *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
-		// "0::/path" is v2; "5:memory:/path", or "5:cpu,memory:/path", is v1 (cgroups(7)).
-		char *controllers = strchr(line, ':');
-		char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-		if (!path)
-			continue;
-		*path++ = 0;
-		bool v2 = !strcmp(line, "0:");
-		if (!v2 && !strstr(controllers, "memory"))
-			continue;
-		snprintf(base, sizeof(base), "%s/sys/fs/cgroup%s", root, v2 ? "" : "/memory");
-		add_levels(ret, base, strcmp(path, "/") ? path : "", v2);
-		if (v2 && !ret->count) {
-			// Both hierarchies at once: v2 then stands in a folder of its own.
-			snprintf(base, sizeof(base), "%s/sys/fs/cgroup/unified", root);
-			add_levels(ret, base, strcmp(path, "/") ? path : "", v2);
-		}
-	}
+	rmr_cgroup_each(root, pid, "memory", add_level, ret);
 }
 
 /** Page cache that the kernel drops before it kills anything. */

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "inject/limits.h"
 
-#include "attach/cleanup.h"
+#include "attach/procfs.h"
+#include "inject/cgroup.h"
 
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MB (UINT64_C(1) << 20)
@@ -23,13 +25,7 @@
 
 static bool read_text(const char *path, char *text, size_t size)
 {
-	_rmr_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
-
-	if (n < 0)
-		return false;
-	text[n] = 0;
-	return true;
+	return rmr_procfs_read_small(path, text, size) == 0;
 }
 
 /** The number behind @p key in the text of a file of /proc; @p base 10 or 16. */
@@ -135,61 +131,25 @@ static struct rmr_error *check_space(const char *status, const char *limits)
 		"raise the limit: prlimit --as=...");
 }
 
-/** One level of a cgroup hierarchy. */
-static struct rmr_error *check_folder(const char *folder)
+/** One level of a cgroup hierarchy; *arg is the refusal. */
+static bool check_group(void *arg, const char *folder, bool v2)
 {
+	struct rmr_error **err = arg;
 	char path[640], text[64];
 	uint64_t most, used;
 
+	(void)v2;
 	snprintf(path, sizeof(path), "%s/pids.max", folder);
 	if (!read_text(path, text, sizeof(text)) || !isdigit((unsigned char)text[0]))
-		return NULL;
+		return true;
 	most = strtoull(text, NULL, 10);
 	snprintf(path, sizeof(path), "%s/pids.current", folder);
 	if (!read_text(path, text, sizeof(text)))
-		return NULL;
+		return true;
 	used = strtoull(text, NULL, 10);
-	return used + THREADS <= most ? NULL : no_threads("the cgroup's pids.max", used, most);
-}
-
-static struct rmr_error *check_cgroup(const char *root, const char *base, const char *group)
-{
-	char folder[600];
-	size_t least = (size_t)snprintf(folder, sizeof(folder), "%s%s", root, base);
-
-	if (snprintf(folder, sizeof(folder), "%s%s%s", root, base, group) >= (int)sizeof(folder))
-		return NULL;
-	for (;;) {
-		struct rmr_error *err = check_folder(folder);
-		char *slash = strrchr(folder, '/');
-		if (err || !slash || (size_t)(slash - folder) < least)
-			return err;
-		*slash = 0;
-	}
-}
-
-static struct rmr_error *check_pids(const char *root, pid_t pid)
-{
-	char path[512], text[4096], *saved;
-	struct rmr_error *err = NULL;
-
-	snprintf(path, sizeof(path), "%s/proc/%d/cgroup", root, (int)pid);
-	if (!read_text(path, text, sizeof(text)))
-		return NULL;
-	// "0::/path" is v2; "3:pids:/path" is v1 (cgroups(7)).
-	for (char *line = strtok_r(text, "\n", &saved); line && !err;
-		line = strtok_r(NULL, "\n", &saved)) {
-		char *controllers = strchr(line, ':');
-		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
-		if (!group)
-			continue;
-		*group++ = 0;
-		if (!strcmp(line, "0:"))
-			err = check_cgroup(root, "/sys/fs/cgroup", group);
-		else if (!strcmp(controllers, ":pids"))
-			err = check_cgroup(root, "/sys/fs/cgroup/pids", group);
-	}
-	return err;
+	if (used + THREADS > most)
+		*err = no_threads("the cgroup's pids.max", used, most);
+	return !*err;
 }
 
 struct rmr_error *rmr_limits_check(const char *root, pid_t pid)
@@ -206,5 +166,7 @@ struct rmr_error *rmr_limits_check(const char *root, pid_t pid)
 		if (!err)
 			err = check_space(status, limits);
 	}
-	return err ? err : check_pids(root, pid);
+	if (!err)
+		rmr_cgroup_each(root, pid, "pids", check_group, &err);
+	return err;
 }

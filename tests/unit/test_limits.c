@@ -112,6 +112,11 @@ START_TEST(test_pids_v1)
 	put("/sys/fs/cgroup/pids/app/pids.max", "4\n");
 	put("/sys/fs/cgroup/pids/app/pids.current", "4\n");
 	refuses("pids.max is 4, 4 are in use");
+	// Several controllers in one hierarchy; one whose name only contains the other's is not it.
+	put("/proc/7/cgroup", "5:cpu,pids:/app\n");
+	refuses("pids.max is 4, 4 are in use");
+	put("/proc/7/cgroup", "5:cpu,xpids:/app\n");
+	ck_assert_ptr_null(rmr_limits_check(root, 7));
 }
 END_TEST
 
