@@ -322,6 +322,7 @@ static void name_facts(struct rmr_heap_dump *w, const struct rmr_type_info *info
 	enum { DESCR_NAME = 24, METHOD_DEF = 16 };
 	const struct rmr_runtime *rt = &w->rt;
 	uint64_t code, def;
+	int32_t line;
 
 	switch (info->kind) {
 	case RMR_KIND_TYPE:
@@ -344,12 +345,15 @@ static void name_facts(struct rmr_heap_dump *w, const struct rmr_type_info *info
 		break;
 	case RMR_KIND_FRAME:
 		code = rmr_frames_code(w, info, object);
-		if (code)
-			code_facts(w, code, f, true);
+		if (!code)
+			break;
+		code_facts(w, code, f, true);
+		line = rmr_frames_line_of(w, object, code);
+		f->line = line < 0 ? f->line : line;
 		break;
 	case RMR_KIND_GENERATOR:
 		f->name = rmr_values_str(w, rmr_at(rt, object,
-			rt->minor <= 10 ? 48 : rt->layout->gen_name));
+			rt->minor <= 9 ? 48 : rt->minor == 10 ? 40 : rt->layout->gen_name));
 		break;
 	case RMR_KIND_DESCRIPTOR:
 		f->name = rmr_values_str(w, rmr_at(rt, object, DESCR_NAME));

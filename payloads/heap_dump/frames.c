@@ -7,6 +7,7 @@ enum {
 	KIND_CELL = 0x40,
 	KIND_FREE = 0x80,
 	OWNER_FRAME_OBJECT = 2, // Include/internal/pycore_frame.h, enum _frameowner
+	FRAME_OBJECT_FRAME = 24,
 	BYTES_DATA = 32,
 	MAX_LOCALS = 4096,
 };
@@ -93,8 +94,6 @@ static uint64_t inner_frame(struct rmr_heap_dump *w, const struct rmr_type_info 
 	uint64_t object)
 {
 	const struct rmr_layout *layout = w->rt.layout;
-	enum { FRAME_OBJECT_FRAME = 24 };
-
 	if (info->kind == RMR_KIND_FRAME)
 		return rmr_at(&w->rt, object, FRAME_OBJECT_FRAME);
 	// Include/internal/pycore_frame.h, enum _framestate: FRAME_CLEARED is the last.
@@ -110,9 +109,9 @@ uint64_t rmr_frames_code(struct rmr_heap_dump *w, const struct rmr_type_info *in
 	uint64_t code, frame = object + rt->header;
 
 	if (rt->minor <= 10) {
-		enum { GEN_CODE = 32 };
+		int32_t gen_code = rt->minor == 10 ? 24 : 32; // 3.10 has no gi_running before it
 		code = rmr_at(rt, object,
-			info->kind == RMR_KIND_FRAME ? rt->layout->frame_code : GEN_CODE);
+			info->kind == RMR_KIND_FRAME ? rt->layout->frame_code : gen_code);
 	} else {
 		if (info->kind == RMR_KIND_FRAME)
 			frame = rmr_at(rt, object, 24);
@@ -191,4 +190,19 @@ int32_t rmr_frames_line(struct rmr_heap_dump *w, uint64_t code, int64_t lasti)
 	uint64_t size = rmr_at(rt, table, 16);
 	const uint8_t *data = (const uint8_t *)(uintptr_t)(table + rt->header + BYTES_DATA);
 	return rmr_lines_find(rt->minor, data, size, first, lasti);
+}
+
+int32_t rmr_frames_line_of(struct rmr_heap_dump *w, uint64_t object, uint64_t code)
+{
+	const struct rmr_layout *l = w->rt.layout;
+	uint64_t frame = rmr_at(&w->rt, object, FRAME_OBJECT_FRAME);
+
+	if (w->rt.minor <= 10) {
+		int64_t last = rmr_at32(&w->rt, object, l->frame_lasti);
+		return rmr_frames_line(w, code, w->rt.minor == 10 ? last * 2 : last);
+	}
+	if (!rmr_is_readable(w, frame))
+		return -1;
+	uint64_t first = code + w->rt.header + (uint64_t)l->code_bytecode;
+	return rmr_frames_line(w, code, (int64_t)(rmr_word(frame, l->frame_lasti) - first));
 }

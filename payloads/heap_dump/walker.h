@@ -553,6 +553,8 @@ void rmr_frames_add_locals(struct rmr_heap_dump *w, uint64_t code, uint64_t loca
 	unsigned plain);
 /** The line that is run at @p lasti (bytes), or -1. */
 int32_t rmr_frames_line(struct rmr_heap_dump *w, uint64_t code, int64_t lasti);
+/** The line where the frame object @p object of @p code is, or was when it ended; or -1. */
+int32_t rmr_frames_line_of(struct rmr_heap_dump *w, uint64_t object, uint64_t code);
 /** True if the object at @p code is a code object. */
 bool rmr_frames_is_code(struct rmr_heap_dump *w, uint64_t code);
 

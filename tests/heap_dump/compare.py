@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+import types
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -83,6 +84,18 @@ def value(o):
     raise KeyError
 
 
+def described(o):
+    """What the dump should hold of its name and place."""
+    cls = type(o)
+    if cls is types.CodeType:
+        return {"name": o.co_name, "file": o.co_filename, "line": o.co_firstlineno}
+    if cls is types.FrameType and o.f_lineno is not None:
+        return {"name": o.f_code.co_name, "file": o.f_code.co_filename, "line": o.f_lineno}
+    if cls in (types.FunctionType, types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType):
+        return {"name": o.__name__}
+    return {}
+
+
 class Comparison(object):
     def __init__(self):
         self.count = {}
@@ -135,6 +148,9 @@ def compare(objects, facts, dump, skip):
             result.differs("approximate", o, facts.size[i], d["size"])
         if facts.len[i] >= 0 and d.get("len") != facts.len[i]:
             result.differs("len", o, facts.len[i], d.get("len"))
+        for key, expected in described(o).items():
+            if d.get(key) != expected:
+                result.differs(key, o, expected, d.get(key))
         try:
             expected = value(o)
             if d.get("value", KeyError) != expected and expected == expected:
