@@ -154,6 +154,12 @@ struct rmr_headroom_watch {
 	atomic_bool stop, ended;
 };
 
+static void beat(struct rmr_headroom_watch *watch)
+{
+	if (watch->ring)
+		__atomic_add_fetch(&watch->ring->beat, 1, __ATOMIC_RELAXED);
+}
+
 static void *watch_main(void *arg)
 {
 	struct rmr_headroom_watch *watch = arg;
@@ -161,8 +167,7 @@ static void *watch_main(void *arg)
 	struct timespec pause = {.tv_nsec = WATCH_NS};
 
 	while (!atomic_load(&watch->stop)) {
-		if (watch->ring)
-			__atomic_add_fetch(&watch->ring->beat, 1, __ATOMIC_RELAXED);
+		beat(watch);
 		uint64_t left = rmr_headroom_left(&watch->headroom, NULL);
 		if (left < floor) {
 			rmr_log("ending the twin: %" PRIu64 " MB left in its cgroup", left / MB);
@@ -195,6 +200,8 @@ struct rmr_headroom_watch *rmr_headroom_watch_start(const struct rmr_headroom *h
 	watch->pidfd = (int)syscall(SYS_pidfd_open, twin, 0);
 	void *ring = mmap(NULL, RMR_RING_HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
 	watch->ring = ring == MAP_FAILED ? NULL : ring;
+	// Once before the twin is told to begin: remora may be stopped before the thread runs.
+	beat(watch);
 	if (watch->pidfd >= 0 && pthread_create(&watch->thread, NULL, watch_main, watch) == 0)
 		return watch;
 	free_watch(watch);
