@@ -152,7 +152,8 @@ static struct rmr_error *count_lives(struct diff_work *work)
 	const struct rmr_heap *first = work->heaps[0], *second = work->heaps[1];
 	const struct rmr_heap *third = work->diff->dumps == 3 ? work->heaps[2] : NULL;
 	uint32_t before = rmr_heap_count(first), after = rmr_heap_count(second);
-	uint8_t *kept = rmr_identity_match(first, second), *old = rmr_identity_match(second, first);
+	uint8_t *kept = rmr_identity_match(first, second);
+	uint8_t *old = kept ? rmr_identity_mirror(first, second, kept) : NULL;
 	uint8_t *later = third ? rmr_identity_match(second, third) : NULL;
 	bool complete = kept && old && (!third || later);
 

@@ -8,11 +8,13 @@
 #include "cli/heap/text.h"
 #include "cli/heap/traces.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	NAMED_KEYS_MAX = 50, /* a dict with more entries is a table: its keys are [*] */
+	SIZES = 1024,        /* most objects are smaller */
 	SET_MAX = 5,         /* members of a set that a label spells out */
 };
 
@@ -31,6 +33,7 @@ struct group_work {
 	uint32_t *group;     /* of each id; RMR_NO_OBJECT: not asked for */
 	struct rmr_intern keys, words;
 	uint32_t *trace_keys;   /* of each trace: its key + 1 */
+	uint32_t size_keys[SIZES]; /* of each small size: likewise */
 	uint32_t **shape_words; /* of each shape: numbers of its names, + 1; made when needed */
 	struct via *vias;
 	size_t via_count, via_room;
@@ -100,12 +103,19 @@ static bool key_by_module(struct group_work *work, uint32_t id, uint32_t *ret)
 
 static bool key_by_size(struct group_work *work, uint32_t id, uint32_t *ret)
 {
-	struct rmr_text text = {0};
+	uint64_t size = rmr_heap_size(work->heap, id);
+	char text[24];
 
-	rmr_text_format(&text, "%llu", (unsigned long long)rmr_heap_size(work->heap, id));
-	bool complete = text.data && put_text(work, text.data, ret);
-	rmr_text_deinit(&text);
-	return complete;
+	if (size < SIZES && work->size_keys[size]) {
+		*ret = work->size_keys[size] - 1;
+		return true;
+	}
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)size);
+	if (!put_text(work, text, ret))
+		return false;
+	if (size < SIZES)
+		work->size_keys[size] = *ret + 1;
+	return true;
 }
 
 static bool key_by_owner(struct group_work *work, uint32_t id, uint32_t *ret)

@@ -179,3 +179,17 @@ uint8_t *rmr_identity_match(const struct rmr_heap *a, const struct rmr_heap *b)
 	}
 	return matching.match;
 }
+
+uint8_t *rmr_identity_mirror(const struct rmr_heap *a, const struct rmr_heap *b,
+	const uint8_t *match)
+{
+	uint32_t count = rmr_heap_count(a), other = rmr_heap_count(b), x = 0;
+	uint8_t *mirror = rmr_block_create(other);
+
+	for (uint32_t y = 0; mirror && y < other; y++) {
+		while (x < count && a->address[x] < b->address[y])
+			x++;
+		mirror[y] = x < count && a->address[x] == b->address[y] && match[x];
+	}
+	return mirror;
+}

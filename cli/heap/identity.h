@@ -34,4 +34,11 @@ uint32_t rmr_identity_find(const struct rmr_heap *a, uint32_t x, const struct rm
  */
 uint8_t *rmr_identity_match(const struct rmr_heap *a, const struct rmr_heap *b);
 
+/**
+ * The same for each object of @p b, from what rmr_identity_match() said of those of @p a: who is who
+ * is the same from both sides. Ended likewise, with rmr_heap_count(b) bytes. NULL: no memory.
+ */
+uint8_t *rmr_identity_mirror(const struct rmr_heap *a, const struct rmr_heap *b,
+	const uint8_t *match);
+
 #endif

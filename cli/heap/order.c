@@ -99,14 +99,11 @@ static void radix_pass(const struct rmr_order_pair *from, struct rmr_order_pair 
 		to[at[from[i].address >> shift & (DIGITS - 1)]++] = from[i];
 }
 
-/* Digits that all addresses of the part share are skipped: few of the 64 bits vary. */
-static void sort_work(void *context, unsigned number)
+/* Digits that all addresses share are skipped: few of the 64 bits vary. */
+void rmr_order_sort(struct rmr_order_pair *pairs, struct rmr_order_pair *spare, size_t count)
 {
-	struct rmr_order *order = ((struct sort *)context)->order;
-	size_t start = order->start[number], count = order->start[number + 1] - start;
-	struct rmr_order_pair *from = order->pairs + start, *to = order->spare + start;
+	struct rmr_order_pair *from = pairs, *to = spare;
 	uint64_t vary = 0;
-	size_t unique = 0;
 
 	for (size_t i = 1; i < count; i++)
 		vary |= from[i].address ^ from[0].address;
@@ -119,10 +116,20 @@ static void sort_work(void *context, unsigned number)
 		vary = shift + DIGIT_BITS < 64 ? vary >> (shift + DIGIT_BITS) << (shift + DIGIT_BITS)
 					       : 0;
 	}
-	if (from != order->pairs + start && count)
+	if (from != pairs && count)
 		memcpy(to, from, count * sizeof(*from));
+}
+
+static void sort_work(void *context, unsigned number)
+{
+	struct rmr_order *order = ((struct sort *)context)->order;
+	size_t start = order->start[number], count = order->start[number + 1] - start;
+	const struct rmr_order_pair *pairs = order->pairs + start;
+	size_t unique = 0;
+
+	rmr_order_sort(order->pairs + start, order->spare + start, count);
 	for (size_t i = 0; i < count; i++)
-		unique += !i || from[i].address != from[i - 1].address;
+		unique += !i || pairs[i].address != pairs[i - 1].address;
 	order->rank[number + 1] = unique;
 }
 

@@ -15,6 +15,9 @@ struct rmr_order_pair {
 	uint32_t index; /**< the record's number in the dump */
 } __attribute__((packed));
 
+/** Sorts by address, or whatever 64 bits; equal ones stay as they are. @p spare is as large. */
+void rmr_order_sort(struct rmr_order_pair *pairs, struct rmr_order_pair *spare, size_t count);
+
 /** All records sorted by address, then by their place in the dump. */
 struct rmr_order {
 	struct rmr_order_pair *pairs, *spare;

@@ -4,6 +4,7 @@
 #include "cli/heap/buffers.h"
 #include "cli/heap/edges.h"
 #include "cli/heap/json.h"
+#include "cli/heap/order.h"
 #include "cli/heap/parallel.h"
 #include "cli/heap/reader.h"
 #include "cli/heap/text.h"
@@ -18,16 +19,12 @@ enum {
 	INSTANCES_MIN = 10,  /* so many instances make __slots__ worth while */
 	INLINE_MAX = 512,    /* bytes: more than an instance's inline values can be */
 	POINTER = 8,
+	ROWS_SPARE = 1 << 12, /* rows beyond the limit before the least are dropped */
 };
 
-/* An object and a hash of what it holds. */
-struct keyed {
-	uint64_t hash;
-	uint32_t id;
-};
-
+/* Objects, each with a hash of what it holds in the place of the address. */
 struct keys {
-	struct keyed *items;
+	struct rmr_order_pair *items;
 	size_t count, room;
 };
 
@@ -82,7 +79,7 @@ static void add_key(struct waste_work *work, struct keys *keys, uint64_t hash, u
 {
 	if (keys->count == keys->room) {
 		size_t room = keys->room ? keys->room * 2 : 4096;
-		struct keyed *items = realloc(keys->items, room * sizeof(*items));
+		struct rmr_order_pair *items = realloc(keys->items, room * sizeof(*items));
 		if (!items) {
 			work->ended = true;
 			return;
@@ -90,26 +87,40 @@ static void add_key(struct waste_work *work, struct keys *keys, uint64_t hash, u
 		keys->items = items;
 		keys->room = room;
 	}
-	keys->items[keys->count++] = (struct keyed){hash, id};
+	keys->items[keys->count++] = (struct rmr_order_pair){hash, id};
 }
 
-static bool better(const struct rmr_waste_row *a, const struct rmr_waste_row *b)
+static int compare_rows(const void *a, const void *b)
 {
-	return a->bytes != b->bytes ? a->bytes > b->bytes : a->example < b->example;
+	const struct rmr_waste_row *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	return (x->example > y->example) - (x->example < y->example);
 }
 
-/* Counts a finding, and keeps it while it is among the worst of its kind. */
+/* Keeps the worst rows of the kind that is being found, the worst first. */
+static void cut_rows(struct waste_work *work)
+{
+	struct rmr_waste *waste = work->waste;
+	size_t count = waste->rows - work->first;
+
+	if (count)
+		qsort(waste->row + work->first, count, sizeof(*waste->row), compare_rows);
+	if (work->limit && count > work->limit)
+		waste->rows = work->first + work->limit;
+}
+
+/* Counts a finding, and keeps it while it may be among the worst of its kind. */
 static void add_row(struct waste_work *work, struct rmr_waste_row row)
 {
 	struct rmr_waste *waste = work->waste;
 
 	waste->count[row.kind] += row.count;
 	waste->bytes[row.kind] += row.bytes;
-	if (waste->rows - work->first == work->limit && work->limit) {
-		if (!better(&row, &waste->row[waste->rows - 1]))
-			return;
-		free(waste->row[--waste->rows].what);
-	}
+	size_t count = waste->rows - work->first;
+	if (work->limit && count >= ROWS_SPARE && count - ROWS_SPARE >= work->limit)
+		cut_rows(work);
 	if (waste->rows == work->row_room) {
 		size_t room = work->row_room ? work->row_room * 2 : 64;
 		struct rmr_waste_row *rows = realloc(waste->row, room * sizeof(*rows));
@@ -120,10 +131,7 @@ static void add_row(struct waste_work *work, struct rmr_waste_row row)
 		waste->row = rows;
 		work->row_room = room;
 	}
-	size_t at = waste->rows++;
-	for (; at > work->first && better(&row, &waste->row[at - 1]); at--)
-		waste->row[at] = waste->row[at - 1];
-	waste->row[at] = row;
+	waste->row[waste->rows++] = row;
 }
 
 static void name_pinned(const struct rmr_heap *heap, const struct rmr_waste_row *row,
@@ -158,7 +166,9 @@ static void name_rows(struct waste_work *work)
 {
 	const struct rmr_heap *heap = work->heap;
 
-	for (size_t i = work->first; i < work->waste->rows; i++) {
+	cut_rows(work);
+	for (size_t i = work->first; i < work->waste->rows && !work->ended; i++) {
+		work->ended |= rmr_heap_is_interrupted_at(heap, i);
 		struct rmr_waste_row *row = &work->waste->row[i];
 		struct rmr_text text = {0};
 		uint64_t size = rmr_heap_size(heap, row->example);
@@ -179,15 +189,6 @@ static void name_rows(struct waste_work *work)
 		work->ended |= !row->what;
 	}
 	work->first = work->waste->rows;
-}
-
-static int compare_keyed(const void *a, const void *b)
-{
-	const struct keyed *x = a, *y = b;
-
-	if (x->hash != y->hash)
-		return x->hash < y->hash ? -1 : 1;
-	return (x->id > y->id) - (x->id < y->id);
 }
 
 static bool same_children(const struct rmr_heap *heap, uint32_t a, uint32_t b)
@@ -219,16 +220,22 @@ static bool can_go(const struct rmr_heap *heap, uint32_t id)
 static void find_duplicates(struct waste_work *work, struct keys *keys, enum rmr_waste_kind kind)
 {
 	const struct rmr_heap *heap = work->heap;
+	const struct rmr_order_pair *items = keys->items;
+	size_t bytes = keys->count * sizeof(*items);
+	struct rmr_order_pair *spare = rmr_block_create(bytes);
 
-	if (keys->count)
-		qsort(keys->items, keys->count, sizeof(*keys->items), compare_keyed);
+	if (spare)
+		rmr_order_sort(keys->items, spare, keys->count);
+	else
+		work->ended = true;
+	rmr_block_destroy(spare, bytes);
 	for (size_t i = 0, end; i < keys->count && !work->ended; i = end) {
 		work->ended |= rmr_heap_is_interrupted_at(heap, i);
-		struct rmr_waste_row row = {.kind = kind, .example = keys->items[i].id};
+		struct rmr_waste_row row = {.kind = kind, .example = items[i].index};
 		uint32_t stays = row.example;
-		for (end = i + 1; end < keys->count && keys->items[end].hash == keys->items[i].hash;
-			end++) {
-			uint32_t id = keys->items[end].id;
+		for (end = i + 1; end < keys->count && items[end].address == items[i].address; end++) {
+			uint32_t id = items[end].index;
+			work->ended |= rmr_heap_is_interrupted_at(heap, end);
 			if (kind == RMR_WASTE_DUPLICATE_TUPLE
 					? !same_children(heap, row.example, id)
 					: !same_value(heap, row.example, id))
