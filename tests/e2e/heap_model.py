@@ -5,7 +5,6 @@ import collections
 import json
 
 BUILTINS = ("str", "bytes", "list", "tuple", "dict", "set", "cell", "type")
-VIEWS = ("memoryview", "managedbuffer", "ndarray")
 OVER = ("interpreter", "static")  # roots of these kinds are labels of their objects, no nodes
 
 
@@ -17,10 +16,10 @@ class Heap:
         self.shapes = [[".__dict__", ".__class__"], [".a", None, ".f_back", ".__class__"], [".b"]]
         self.addresses = sorted(rand.sample(range(1, 8 * count), count))
         self.addresses = [16 * n for n in self.addresses]
-        self.kinds = (rand.sample(["str", "bytes", "list", "tuple", "dict", "set", "instance", "view",
+        self.kinds = (rand.sample(["str", "bytes", "list", "tuple", "dict", "set", "instance",
                                    "number"], 3) if few_types else
                       ["str", "bytes", "list", "tuple", "dict", "dict", "set", "cell", "instance",
-                       "instance", "number", "type", "view", "pairs"])
+                       "instance", "number", "type", "pairs"])
         self.classes = self.addresses[:3]
         for address in self.addresses:
             self.renew(address)
@@ -62,10 +61,6 @@ class Heap:
             record["size"] = rand.choice((64, 64, 232, 1000))
             if rand.random() < .2:
                 record["hidden"] = self.any(2)
-        elif kind == "view":
-            record["type"] = rand.choice(VIEWS + ("buffer",))
-            record["size"] = rand.choice((100, 5000, 9000))
-            record["refs"], record["len"] = self.any(1), rand.choice((10, 4000))
         else:
             owner = rand.randrange(3)
             record["type"], record["class"] = ("Node", "Node", "Thing")[owner], self.classes[owner]
@@ -291,7 +286,7 @@ class Model:
         return sorted((min(s), len(s), sum(self.objects[a]["size"] for a in s),
                        "garbage" if min(s) in self.garbage else "alive") for s in sets)
 
-    # Waste.
+    # Waste, but for views, of which these heaps have none.
 
     def waste(self):
         totals = collections.defaultdict(lambda: [0, 0])
@@ -319,13 +314,6 @@ class Model:
                     size, slots = size + inside["size"], inside["len"]
                 if size and size + 16 > 8 * slots:
                     by_class[o["class"]].append(size + 16 - 8 * slots)
-            views = self.referrers[a]
-            size = self.bytes(a)
-            if size >= 4096 and o["type"] not in VIEWS and views and not self.rooted[a] and \
-                    all(self.objects[v]["type"] in VIEWS for v in views):
-                shown = sum(self.objects[v]["len"] for v in views)
-                if shown * 2 < size:
-                    add("buffers pinned by views", len(views), size - shown)
         for (kind, _), alike in equal.items():
             kind = {"str": "strings", "bytes": "bytes", "tuple": "tuples"}[kind]
             mortal = [self.objects[a]["size"] for a in alike if not self.immortal(a)]
