@@ -287,8 +287,7 @@ static struct rmr_error *read_list(struct writer *w, struct rmr_dump_cursor *c, 
 		struct rmr_dump_text text = rmr_dump_next_text(c);
 		if (c->failed)
 			return rmr_dump_bad(is_trace ? "a trace" : "a shape");
-		if (i)
-			*p++ = ',';
+		p = i ? PUT(p, ",") : p;
 		if (!is_trace) {
 			p = rmr_dump_put_name(p, &text);
 			continue;
