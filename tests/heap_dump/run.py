@@ -34,6 +34,11 @@ def main():
                 print(python, script, flush=True)
                 if subprocess.call(command + [os.path.join(folder, "dump.jsonl")], timeout=300):
                     failed.append((python, script))
+        # In place it is the same code, so one will do.
+        command = [python, "-W", "ignore", os.path.join(here, "compare.py")] + sys.argv[1:3]
+        print(python, "in place", flush=True)
+        if subprocess.call(command + [os.path.join(folder, "dump.jsonl"), "in-place"], timeout=300):
+            failed.append((python, "in place"))
     if failed:
         print("FAILED: %s" % failed)
     return 1 if failed else 0

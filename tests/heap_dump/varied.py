@@ -41,6 +41,11 @@ try:
     import contextvars
 except ImportError:
     contextvars = None
+try:
+    import numpy
+    import pandas
+except ImportError:
+    numpy = pandas = None
 
 KEEP = []
 
@@ -336,6 +341,23 @@ def library():
     KEEP.extend([loop, tasks, loop.create_future()])
 
 
+def arrays():
+    """Of extensions whose types have no tp_traverse, or Cython's."""
+    record = numpy.dtype([("at", "f8"), ("name", "U8"), ("any", "O")])
+    table = numpy.arange(600.0).reshape(20, 30)
+    mixed = numpy.array([[1], "object", None], dtype=object)
+    KEEP.extend([record, table, table[2:, ::3], table.T, mixed, mixed[1:], numpy.zeros(3, record),
+                 numpy.zeros(3, record)[0], numpy.float64(1.5), numpy.int8(3), numpy.str_("text"),
+                 numpy.datetime64("2020-01-01"), numpy.array(5), numpy.ma.array([1, 2], mask=[0, 1]),
+                 numpy.add, numpy.random.RandomState(1), numpy.nditer(table), table.flat,
+                 numpy.broadcast(table, 1), memoryview(table), table.dtype])
+    frame = pandas.DataFrame({"number": range(100), "text": ["t%d" % i for i in range(100)],
+                              "time": pandas.date_range("2020", periods=100, tz="UTC")})
+    KEEP.extend([frame, frame["text"], frame.groupby("number").sum(numeric_only=True), frame.index,
+                 pandas.Timestamp("2020-01-02", tz="UTC"), pandas.Timedelta(3), pandas.NaT,
+                 pandas.Period("2020-01"), pandas.Interval(0, 1), pandas.Categorical(["a", "b"])])
+
+
 def sleep_in(event):
     local_of_thread = ["local", "of", "thread"]
     event.wait()
@@ -349,6 +371,8 @@ def build():
     callables()
     errors()
     library()
+    if pandas:
+        arrays()
     KEEP.append(Sizer())
     event = threading.Event()
     started = [threading.Thread(target=sleep_in, args=(event,), name="sleeper-%d" % i)
