@@ -89,6 +89,9 @@ class Held(Stacks):
     def test_gil_never_given_up(self):
         for interpreter in pythons.supported():
             with self.subTest(interpreter), support.Target(interpreter, "gil_forever") as target:
+                # READY is written without the GIL, just before.
+                support.wait_for(lambda: "rmr_spin" in self.good(
+                    support.remora("stacks", target, "--native")).out, "it spins")
                 with support.unharmed(self, target):
                     threads = self.threads(target)
                 main = threads["MainThread"] if "MainThread" in threads else threads[None]
