@@ -41,11 +41,6 @@ try:
     import contextvars
 except ImportError:
     contextvars = None
-try:
-    import numpy
-    import pandas
-except ImportError:
-    numpy = pandas = None
 
 KEEP = []
 
@@ -342,7 +337,12 @@ def library():
 
 
 def arrays():
-    """Of extensions whose types have no tp_traverse, or Cython's."""
+    """Of extensions whose types have no tp_traverse, or Cython's; false if there are none here."""
+    try:
+        import numpy
+        import pandas
+    except ImportError:
+        return False
     record = numpy.dtype([("at", "f8"), ("name", "U8"), ("any", "O")])
     table = numpy.arange(600.0).reshape(20, 30)
     mixed = numpy.array([[1], "object", None], dtype=object)
@@ -356,6 +356,7 @@ def arrays():
     KEEP.extend([frame, frame["text"], frame.groupby("number").sum(numeric_only=True), frame.index,
                  pandas.Timestamp("2020-01-02", tz="UTC"), pandas.Timedelta(3), pandas.NaT,
                  pandas.Period("2020-01"), pandas.Interval(0, 1), pandas.Categorical(["a", "b"])])
+    return True
 
 
 def sleep_in(event):
@@ -371,8 +372,7 @@ def build():
     callables()
     errors()
     library()
-    if pandas:
-        arrays()
+    arrays()
     KEEP.append(Sizer())
     event = threading.Event()
     started = [threading.Thread(target=sleep_in, args=(event,), name="sleeper-%d" % i)
