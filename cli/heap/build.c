@@ -189,6 +189,8 @@ static void columns_work(void *context, unsigned number)
 	size_t end = rmr_parallel_start(count, build->threads, number + 1);
 
 	for (size_t id = rmr_parallel_start(count, build->threads, number); id < end; id++) {
+		if (rmr_heap_is_interrupted_at(build->heap, id))
+			return;
 		if (id + AHEAD < end) {
 			uint32_t local;
 			const struct rmr_chunk *chunk =
@@ -339,24 +341,26 @@ static struct rmr_error *store_strings(struct rmr_build *build)
 	return NULL;
 }
 
+struct rmr_error *rmr_build_go_on(const struct rmr_build *build)
+{
+	return rmr_heap_is_interrupted(build->heap)
+		? rmr_error_create(RMR_E_INTERRUPTED, 0, "loading %s was interrupted",
+			  build->heap->path)
+		: NULL;
+}
+
 static struct rmr_error *run_steps(struct rmr_build *build)
 {
-	struct rmr_error *err = locate_init(build);
+	static struct rmr_error *(*const steps[])(struct rmr_build *build) = {locate_init,
+		rmr_build_merge_types, merge_shapes, sort_objects, fill_columns,
+		rmr_build_references, rmr_build_types, store_strings};
+	struct rmr_error *err = NULL;
 
-	if (!err)
-		err = rmr_build_merge_types(build);
-	if (!err)
-		err = merge_shapes(build);
-	if (!err)
-		err = sort_objects(build);
-	if (!err)
-		err = fill_columns(build);
-	if (!err)
-		err = rmr_build_references(build);
-	if (!err)
-		err = rmr_build_types(build);
-	if (!err)
-		err = store_strings(build);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps) && !err; i++) {
+		err = steps[i](build);
+		if (!err)
+			err = rmr_build_go_on(build);
+	}
 	return err;
 }
 

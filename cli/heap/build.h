@@ -53,6 +53,9 @@ struct rmr_error *rmr_build_merge_types(struct rmr_build *build) RMR_MUST_CHECK;
 /** Orders types by bytes, tells their names and modules; TYPES. */
 struct rmr_error *rmr_build_types(struct rmr_build *build) RMR_MUST_CHECK;
 
+/** NULL, or that the person wants no heap any more: to be asked after what is long. */
+struct rmr_error *rmr_build_go_on(const struct rmr_build *build) RMR_MUST_CHECK;
+
 /** Appends a text to the strings: its offset, or RMR_NO_OBJECT for NULL. False: no memory. */
 bool rmr_build_string(struct rmr_build *build, const char *text, uint32_t *offset_ret);
 

@@ -97,6 +97,8 @@ static void resolve_work(void *context, unsigned number)
 	for (size_t id = rmr_parallel_start(objects, build->threads, number); id < end; id++) {
 		uint32_t local;
 		uint64_t count;
+		if (rmr_heap_is_interrupted_at(build->heap, id))
+			return;
 		look_ahead(resolve, id, end);
 		const struct rmr_chunk *chunk = rmr_build_locate(build, build->order[id], &local);
 		const uint64_t *addresses = rmr_build_references_of(chunk, local, &count);
@@ -223,10 +225,11 @@ static void invert_work(void *context, unsigned number)
 	unsigned threads = invert->build->threads;
 	uint32_t low = (uint32_t)rmr_parallel_start(invert->ids, threads, number);
 	uint32_t span = (uint32_t)rmr_parallel_start(invert->ids, threads, number + 1) - low;
-	size_t objects = invert->build->heap->counts.objects;
+	const struct rmr_heap *heap = invert->build->heap;
+	size_t objects = heap->counts.objects;
 	uint64_t e = 0;
 
-	for (size_t id = 0; id < objects; id++) {
+	for (size_t id = 0; id < objects && !rmr_heap_is_interrupted_at(heap, id); id++) {
 		uint64_t end = rmr_offset(invert->out_base, invert->out_first, id + 1);
 		for (; e < end; e++) {
 			uint32_t target = invert->out[e];
@@ -273,7 +276,9 @@ static struct rmr_error *invert_run(struct rmr_build *build)
 		rmr_parallel_run(build->threads, invert_work, &invert);
 	}
 	rmr_block_destroy(invert.at, bytes);
-	return fits ? NULL : too_many(build);
+	if (!fits)
+		return too_many(build);
+	return rmr_build_go_on(build);
 }
 
 static struct rmr_error *resolve_run(struct resolve *resolve)
@@ -297,7 +302,8 @@ static struct rmr_error *resolve_run(struct resolve *resolve)
 	if (!resolve->out)
 		return &rmr_enomem;
 	rmr_parallel_run(build->threads, resolve_work, resolve);
-	return place_absent(resolve);
+	struct rmr_error *err = rmr_build_go_on(build);
+	return err ? err : place_absent(resolve);
 }
 
 /* The records' numbers and raw references are not needed any more. */
