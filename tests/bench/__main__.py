@@ -24,7 +24,7 @@ import machine
 import sections
 import table
 
-PARTS = ("sizes", "attach", "shapes", "service", "pythons", "tracemalloc", "peers")
+PARTS = ("sizes", "memory", "attach", "shapes", "service", "pythons", "tracemalloc", "peers")
 SHAPES = ("chain", "star", "strings", "arrays")
 
 
@@ -79,6 +79,8 @@ def measure(bench, options):
     for name in options.sizes:
         if "sizes" in only:
             bench.size(machine.parse_size(name), name)
+        if "memory" in only:
+            bench.memory(machine.parse_size(name), name)
     if "attach" in only:
         with sections.Target(bench.main, "workload", 100000) as target:
             bench.attach("the workload of 100000 objects", target)

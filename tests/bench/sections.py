@@ -185,6 +185,17 @@ class Bench:
             self.whole_way(section, target, self.kit.walks(target, None, ("walk",)) + self.kit.gdb(target))
             self.attach("the service under load", target)
 
+    def memory(self, count, name):
+        """What the twin costs in memory where the target meanwhile writes to what they share."""
+        plain = self.file("heap.json")
+        for meanwhile, title in (("collect", "collects garbage again and again"), ("change", "changes a million objects a second")):
+            with Target(self.main, "workload", count, "--meanwhile", meanwhile, group=self.group) as target:
+                section = self.begin("memory-%s-%s" % (meanwhile, name),
+                                     "workload of %s objects that %s" % (name, title), target)
+                self.measure(section, self.control() + self.dumps(target, plain)[1:2], target)
+                self.remove(plain)
+                self.show(section)
+
     def version(self, version, count):
         """The workload on another interpreter."""
         number = "%d.%d" % version

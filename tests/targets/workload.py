@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""usage: workload.py N [--hb FILE] - a heap of about N objects, the same on every run, then idle.
+"""usage: workload.py N [--hb FILE] [--meanwhile collect|change] - a heap of about N objects, the same on every
+run, then idle; or it collects garbage again and again, or changes a thousand objects each millisecond.
 
 READY tells how many objects were made, and the address of one in their midst. FILE: see heart.py.
 """
@@ -75,5 +76,16 @@ gc.enable()
 gc.collect()
 heart.start()
 kit.ready(objects=MADE, address=id(SHOP.orders[len(SHOP.orders) // 2]))
+meanwhile = sys.argv[sys.argv.index("--meanwhile") + 1] if "--meanwhile" in sys.argv else None
+step = 0
 while True:
-    time.sleep(10)
+    if meanwhile == "collect":
+        gc.collect()
+        time.sleep(0.01)
+    elif meanwhile == "change":
+        for order in range(step, step + 1000):
+            SHOP.orders[order * 7919 % len(SHOP.orders)].price = 1.5 + step
+        step += 1000
+        time.sleep(0.001)
+    else:
+        time.sleep(10)
