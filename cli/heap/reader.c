@@ -313,8 +313,6 @@ static void scan_chunk(struct scan *scan, struct rmr_chunk *chunk)
 /* Where the first line that starts at or after position at begins; NULL: it cannot be read. */
 static const char *line_start(const struct scan *scan, size_t at)
 {
-	if (!at)
-		return scan->data;
 	if (at >= (size_t)(scan->end - scan->data))
 		return scan->end;
 	if (!rmr_source_need_line(scan->source, at - 1))
@@ -324,16 +322,25 @@ static const char *line_start(const struct scan *scan, size_t at)
 	return newline ? newline + 1 : scan->end;
 }
 
-/* The lines of a chunk, readable. */
+/* The lines that start in a chunk, readable. None may: a line can be longer than many chunks, and is
+ * then looked through by the chunk that it starts in only. */
 static bool find_chunk(struct scan *scan, struct rmr_chunk *chunk, size_t index)
 {
-	const char *start = line_start(scan, index * scan->chunk_size);
-	const char *end = line_start(scan, (index + 1) * scan->chunk_size);
+	size_t size = (size_t)(scan->end - scan->data), at = index * scan->chunk_size;
+	size_t next = at + scan->chunk_size < size ? at + scan->chunk_size : size;
 
-	if (!start || !end || !rmr_source_need(scan->source, (uint64_t)(start - scan->data),
-				      (uint64_t)(end - scan->data)))
+	if (at) {
+		if (!rmr_source_need(scan->source, at - 1, next))
+			return false;
+		const char *newline = memchr(scan->data + at - 1, '\n', next - at);
+		if (!newline)
+			return true;
+		at = (size_t)(newline + 1 - scan->data);
+	}
+	const char *end = line_start(scan, next);
+	if (!end || !rmr_source_need(scan->source, at, (uint64_t)(end - scan->data)))
 		return false;
-	chunk->start = start;
+	chunk->start = scan->data + at;
 	chunk->end = end;
 	return true;
 }

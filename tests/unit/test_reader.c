@@ -105,6 +105,37 @@ START_TEST(faults_are_located)
 }
 END_TEST
 
+/* A line longer than many of the pieces that threads take, the last line of all or not. */
+START_TEST(long_lines)
+{
+	enum { LONG = 5 << 20 };
+	static const char head[] = "{\"address\": 16, \"type\": \"str\", \"size\": 50, \"value\": \"";
+	static const char tail[] = "\", \"refs\": []}\n"
+				   "{\"address\": 32, \"type\": \"int\", \"size\": 28, \"refs\": [16]}\n";
+	size_t size = sizeof(head) - 1 + LONG, all = size + sizeof(tail) - 1;
+	char *text = malloc(all + 2);
+
+	memset(text, 'x', size);
+	memcpy(text, head, sizeof(head) - 1);
+	memcpy(text + size, tail, sizeof(tail));
+	for (int last = 0; last < 2; last++) {
+		struct rmr_error *err;
+		struct rmr_heap *heap =
+			fixture_try(text, last ? size + strlen("\", \"refs\": []}") : all, &err);
+		ck_assert_msg(!err, "%s", err ? err->message : "");
+		ck_assert_uint_eq(rmr_heap_facts(heap)->objects, last ? 1 : 2);
+		ck_assert_uint_eq(rmr_heap_facts(heap)->references, last ? 0 : 1);
+		rmr_heap_close(heap);
+	}
+	struct rmr_error *err;
+	memcpy(text + all, "x\n", 2);
+	ck_assert_ptr_null(fixture_try(text, all + 2, &err));
+	ck_assert_msg(strstr(err->message, "line 3, column 1") != NULL, "%s", err->message);
+	rmr_error_destroy(err);
+	free(text);
+}
+END_TEST
+
 START_TEST(no_dump_at_all)
 {
 	static const char *const texts[] = {"", "{}\n", "{\"foo\": 1}\n", "[\n]\n", "{\"remora\": 1}\n",
@@ -382,6 +413,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tests, sample_is_read);
 	tcase_add_test(tests, cut_at_every_byte);
 	tcase_add_loop_test(tests, faults_are_located, 0, sizeof(faults) / sizeof(*faults));
+	tcase_add_test(tests, long_lines);
 	tcase_add_test(tests, no_dump_at_all);
 	tcase_add_test(tests, keys_in_any_order_and_unknown_ones);
 	tcase_add_test(tests, meliae_is_read_with_its_liberties);
