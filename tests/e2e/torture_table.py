@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes tests/e2e/TORTURE.md from the results of torture.py."""
+import collections
 import math
 import os
 import pathlib
@@ -93,10 +94,13 @@ def write(lines, left):
             key = (line["kind"], reason)
             reasons[key] = reasons.get(key, 0) + number
     if reasons:
+        of_reason = collections.defaultdict(list)
+        for kind, reason in reasons:
+            of_reason[reason].append(kind)
         text.append("Refusals (status: message):\n\n" + table(
-            ("kind", "times", "status: message"),
-            [(kind, number, "`%s`" % reason.replace("|", "\\|")) for (kind, reason), number in
-             sorted(reasons.items(), key=lambda item: -item[1])]))
+            ("kinds", "times", "status: message"),
+            [(", ".join(kinds) if len(kinds) < 4 else "%d kinds" % len(kinds), sum(reasons[k, reason] for k in kinds),
+              "`%s`" % reason.replace("|", "\\|")) for reason, kinds in sorted(of_reason.items())]))
     harmed = ["- %s %s on %s: %s" % (line["what"], line["kind"], line["python"], line["harm"][0].strip()[:500])
               for line in everything if line["harm"]]
     if harmed:
