@@ -55,7 +55,7 @@ class Files(support.LiveTest):
         if subprocess.run(launch + ("true",), stderr=subprocess.DEVNULL).returncode:
             support.skip("no file system can be mounted here", impossible_in_ci=True)
         os.unlink(folder + ".pid")
-        kind = support.Kind("elsewhere", folder + "/file", "20", busy=True, vary="state")
+        kind = support.Kind("busy_c", folder + "/file", "20", "free", busy=True, vary="state")
         for line in (("run", "-c", "print(6 * 7)"), ("stacks", "--native")):
             with self.subTest(command=line[0]), self.start(kind, prefix=launch) as target:
                 server = int(support.wait_for(lambda: support.read(folder + ".pid"), "the server's PID"))
@@ -83,7 +83,7 @@ class Files(support.LiveTest):
         shutil.copy(support.HELPERS, trap)
         shutil.copy(support.REMORA, binary)
         os.mkfifo(fifo, 0o666)
-        kind = support.Kind("elsewhere", trap, "20", busy=True, vary="state")
+        kind = support.Kind("busy_c", trap, "20", "free", busy=True, vary="state")
         # Not as root: for him the kernel has a way to the very file that was mapped.
         with self.start(kind, interpreter=pythons.main().public(),
                         prefix=("unshare", "--mount", "--propagation", "private") + NOBODY) as target:
