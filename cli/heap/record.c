@@ -208,12 +208,22 @@ static const char *scan_number(const char *p, uint64_t *ret, struct rmr_json_err
 	return rmr_json_value(p, error);
 }
 
+/* The same of what has a bound: @p end and more is not told either. */
+static const char *scan_below(const char *p, uint64_t end, uint64_t *ret,
+	struct rmr_json_error *error)
+{
+	p = scan_number(p, ret, error);
+	if (*ret >= end)
+		*ret = RMR_HEAP_UNKNOWN;
+	return p;
+}
+
 static const char *scan_signed(const char *p, int64_t *ret, struct rmr_json_error *error)
 {
 	uint64_t magnitude;
 	const char *end = rmr_json_digits(p + (*p == '-'), &magnitude);
 
-	if (!end || magnitude > INT64_MAX)
+	if (!end || magnitude >= RMR_BYTES_END)
 		return rmr_json_value(p, error);
 	*ret = *p == '-' ? -(int64_t)magnitude : (int64_t)magnitude;
 	return end;
@@ -243,7 +253,7 @@ static const char *scan_field(const char *p, enum key key, struct rmr_line *line
 	case KEY_TYPE:
 		return scan_slice(p, &record->type, error);
 	case KEY_SIZE:
-		return scan_number(p, &record->size, error);
+		return scan_below(p, RMR_BYTES_END, &record->size, error);
 	case KEY_RC:
 		return scan_number(p, &record->rc, error);
 	case KEY_CLASS:
@@ -255,7 +265,7 @@ static const char *scan_field(const char *p, enum key key, struct rmr_line *line
 		record->flags |= RMR_FLAG_MODULE;
 		return scan_slice(p, &record->module, error);
 	case KEY_LEN:
-		return scan_number(p, &record->len, error);
+		return scan_below(p, RMR_LEN_END, &record->len, error);
 	case KEY_VALUE:
 		record->flags |= RMR_FLAG_VALUE;
 		return scan_slice(p, &record->value, error);
@@ -267,7 +277,7 @@ static const char *scan_field(const char *p, enum key key, struct rmr_line *line
 		return scan_signed(p, &record->owned, error);
 	case KEY_BUFFER:
 		record->flags |= RMR_FLAG_BUFFER;
-		return scan_number(p, &record->buffer, error);
+		return scan_below(p, RMR_BYTES_END, &record->buffer, error);
 	case KEY_DATA:
 		return scan_number(p, &record->data, error);
 	case KEY_BASE:
@@ -302,6 +312,14 @@ static bool reorder(struct rmr_line *line, struct rmr_addresses *addresses, size
 			return false;
 	}
 	return true;
+}
+
+/* Nothing has less than no memory. */
+static int64_t bounded_owned(const struct rmr_record *record)
+{
+	int64_t size = record->size == RMR_HEAP_UNKNOWN ? 0 : (int64_t)record->size;
+
+	return record->owned < -size ? -size : record->owned;
 }
 
 static enum rmr_line_kind kind_of(const struct rmr_line *line, uint32_t seen)
@@ -392,6 +410,7 @@ const char *rmr_line_scan(const char *p, struct rmr_line *line, struct rmr_addre
 			line->record.flags |= RMR_FLAG_KEYS;
 		if (line->record.hidden)
 			line->record.flags |= RMR_FLAG_HIDDEN;
+		line->record.owned = bounded_owned(&line->record);
 		line->kind = kind_of(line, seen);
 		return p + 1;
 	}

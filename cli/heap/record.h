@@ -19,6 +19,14 @@ enum rmr_line_kind {
 	RMR_LINE_OTHER, /**< JSON, but no record that this version knows */
 };
 
+/**
+ * Bounds, ours: no address space has so many bytes (47 or 56 bits, Linux's
+ * Documentation/arch/x86/x86_64/mm.rst; no machine has more than 48 of memory), and twice a length is
+ * still a number. What is not below them counts as not told, so that sums and products do not wrap.
+ */
+#define RMR_BYTES_END (1ull << 48)
+#define RMR_LEN_END (1ull << 62)
+
 struct rmr_line {
 	enum rmr_line_kind kind;
 	struct rmr_record record; /**< UNKNOWN and NULL where a key is missing; text is not set */

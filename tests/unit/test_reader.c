@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/heap/buffers.h"
+#include "cli/heap/record.h"
 
 #include "tests/unit/heap_fixture.h"
 
@@ -228,15 +229,36 @@ START_TEST(large_numbers_are_kept)
 {
 	struct rmr_heap *heap = fixture_open(
 		"{\"address\": 18446744073709551615, \"type\": \"a\", \"size\": 4294967294, "
-		"\"rc\": 4294967295, \"len\": 18446744073709551614, \"owned\": 99999999999, \"refs\": []}\n");
+		"\"rc\": 4294967295, \"len\": 4611686018427387903, \"owned\": 99999999999, \"refs\": []}\n");
 	uint32_t id = fixture_id(heap, UINT64_MAX);
 
 	ck_assert_uint_eq(rmr_heap_size(heap, id), 4294967294u);
 	ck_assert_uint_eq(rmr_heap_rc(heap, id), 4294967295u);
-	ck_assert_uint_eq(rmr_heap_len(heap, id), UINT64_MAX - 1);
+	ck_assert_uint_eq(rmr_heap_len(heap, id), RMR_LEN_END - 1);
 	ck_assert_int_eq(rmr_heap_owned(heap, id), 99999999999);
 	ck_assert_uint_eq(rmr_heap_type_info(heap, 0)->bytes, 4294967294u);
 	ck_assert_int_eq(rmr_heap_facts(heap)->owned, 99999999999);
+	rmr_heap_close(heap);
+}
+END_TEST
+
+/* Else sums overflow, and twice such a length is the number of the references. */
+START_TEST(impossible_numbers_are_not_told)
+{
+	struct rmr_heap *heap = fixture_open(
+		"{\"address\": 1, \"type\": \"a\", \"size\": 281474976710656, \"owned\": 9223372036854775807, \"len\": 9223372036854775809, \"refs\": []}\n"
+		"{\"address\": 2, \"type\": \"a\", \"size\": 281474976710655, \"owned\": 281474976710655, \"buffer\": 281474976710656, \"refs\": []}\n"
+		"{\"address\": 3, \"type\": \"a\", \"owned\": -8, \"size\": 7, \"refs\": []}\n");
+	struct rmr_buffer buffer;
+	uint32_t first = fixture_id(heap, 1), second = fixture_id(heap, 2);
+
+	ck_assert_uint_eq(rmr_heap_size(heap, first), 0);
+	ck_assert_int_eq(rmr_heap_owned(heap, first), 0);
+	ck_assert_uint_eq(rmr_heap_len(heap, first), RMR_HEAP_UNKNOWN);
+	ck_assert_uint_eq(rmr_heap_size(heap, second), RMR_BYTES_END - 1);
+	ck_assert_int_eq(rmr_heap_owned(heap, second), RMR_BYTES_END - 1);
+	ck_assert(!rmr_buffers_get(heap, second, &buffer));
+	ck_assert_int_eq(rmr_heap_owned(heap, fixture_id(heap, 3)), -7);
 	rmr_heap_close(heap);
 }
 END_TEST
@@ -419,6 +441,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tests, meliae_is_read_with_its_liberties);
 	tcase_add_test(tests, duplicates_and_absent_ones_are_counted);
 	tcase_add_test(tests, large_numbers_are_kept);
+	tcase_add_test(tests, impossible_numbers_are_not_told);
 	tcase_add_test(tests, buffers_have_owners);
 	tcase_add_test(tests, threads_do_not_matter);
 	tcase_add_test(tests, compressed_dumps_are_read);
