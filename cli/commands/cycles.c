@@ -11,6 +11,7 @@ enum {
 
 static const struct rmr_column columns[] = {
 	{"address", "in it", RMR_KIND_ADDRESS},
+	{"cycles", NULL, RMR_KIND_COUNT},
 	{"count", "objects", RMR_KIND_COUNT},
 	{"bytes", NULL, RMR_KIND_BYTES},
 	{"state", NULL, RMR_KIND_TEXT},
@@ -54,6 +55,7 @@ static void put_rows(
 	for (size_t i = 0; i < cycles->count && !rmr_view_failed(view); i++) {
 		const struct rmr_cycle *cycle = &cycles->cycles[i];
 		rmr_view_put_uint(view, rmr_heap_address(heap, cycle->first));
+		rmr_view_put_uint(view, cycle->cycles);
 		rmr_view_put_uint(view, cycle->count);
 		rmr_view_put_uint(view, cycle->bytes);
 		rmr_view_put_text(view, !cycle->garbage	   ? "alive"
@@ -62,7 +64,7 @@ static void put_rows(
 		rmr_view_put_text(view, cycle->types);
 		rmr_view_put_text(view, cycle->ring);
 	}
-	rmr_view_end_table(view, cycles->total - cycles->count);
+	rmr_view_end_table(view, cycles->rows - cycles->count);
 }
 
 struct rmr_error *rmr_command_cycles(struct rmr_context *context, const struct rmr_call *call)
@@ -75,9 +77,13 @@ struct rmr_error *rmr_command_cycles(struct rmr_context *context, const struct r
 	struct rmr_error *err = rmr_command_limit(context, call, ROWS, &limit);
 	if (!err)
 		err = rmr_snapshot_dominators(call->snapshot, &dominators);
-	if (!err)
-		err = rmr_cycles_find(call->snapshot->heap, dominators,
-			limit ? (size_t)limit : SIZE_MAX, &cycles);
+	if (err)
+		return err;
+	struct rmr_cycles_options options = {
+		.limit = (size_t)limit,
+		.each = rmr_args_count(&call->args, "each"),
+	};
+	err = rmr_cycles_find(call->snapshot->heap, dominators, &options, &cycles);
 	if (err)
 		return err;
 	err = rmr_command_view(context, call, true, &view);

@@ -138,6 +138,11 @@ static const struct rmr_option leaks_options[] = {
 	{0},
 };
 
+static const struct rmr_option cycles_options[] = {
+	{.name = "each", .help = "each cycle in a row of its own"},
+	{0},
+};
+
 static const struct rmr_option graph_options[] = {
 	{.name = "output",
 		.letter = 'o',
@@ -281,7 +286,11 @@ const struct rmr_command rmr_commands[] = {
 		"is for each of them.",
 		rmr_command_waste},
 	{"cycles", "reference cycles, garbage, objects with finalizers in cycles", "", 0, 0,
-		HEAP_ROWS, NULL, NULL, rmr_command_cycles},
+		HEAP_ROWS, cycles_options,
+		"Cycles of the same shape share a row: as many objects of each type, in the same order "
+		"along the ring that is shown. The address is in one of them, objects and bytes are of "
+		"all.",
+		rmr_command_cycles},
 	{"graph", "a picture of an object's neighbourhood", "ADDRESS", 1, 1, RMR_COMMAND_HEAP,
 		graph_options, "SVG, PNG and PDF are made by Graphviz's dot. Plain keys of dicts are left out, as in "
 		"`tree`.", rmr_command_graph},

@@ -4,6 +4,7 @@
 
 #include "cli/heap/dominators.h"
 #include "cli/heap/finalizers.h"
+#include "cli/heap/intern.h"
 #include "cli/heap/parallel.h"
 #include "cli/heap/text.h"
 
@@ -21,6 +22,17 @@ struct component {
 	uint64_t count, bytes;
 	uint32_t first;
 	bool loop, finalizer, garbage;
+};
+
+/* A row: the cycles of one shape. */
+struct shape {
+	uint64_t cycles, count, bytes;
+	struct component *example; /* the one with the lowest id */
+};
+
+struct tally {
+	uint32_t type;
+	uint64_t count;
 };
 
 struct cycle_work {
@@ -41,6 +53,17 @@ struct cycle_work {
 	uint32_t *members;
 	uint64_t *first;
 	uint32_t *before; /* of each object: find_ring()'s */
+	/* Of the component that was looked at last: its types, and the ring from its end to its start. */
+	struct tally *tallies;
+	uint64_t *of_type; /* of each type: 0 but within tally() */
+	size_t kinds;
+	uint32_t *ring;
+	uint64_t ring_length;
+	struct rmr_intern signatures;
+	uint32_t *signature;
+	size_t signature_room;
+	struct shape *shapes;
+	size_t shape_count;
 };
 
 static const uint32_t none = RMR_NO_OBJECT;
@@ -144,21 +167,16 @@ static bool search(struct cycle_work *work, uint32_t start)
 	return true;
 }
 
-static int compare_cycles(const void *a, const void *b)
+static int compare_shapes(const void *a, const void *b)
 {
-	const struct component *x = *(struct component *const *)a, *y = *(struct component *const *)b;
+	const struct shape *x = a, *y = b;
 
-	if (x->garbage != y->garbage)
-		return x->garbage ? -1 : 1;
+	if (x->example->garbage != y->example->garbage)
+		return x->example->garbage ? -1 : 1;
 	if (x->bytes != y->bytes)
 		return x->bytes < y->bytes ? 1 : -1;
-	return (x->first > y->first) - (x->first < y->first);
+	return (x->example->first > y->example->first) - (x->example->first < y->example->first);
 }
-
-struct tally {
-	uint32_t type;
-	uint64_t count;
-};
 
 static int compare_tallies(const void *a, const void *b)
 {
@@ -167,13 +185,6 @@ static int compare_tallies(const void *a, const void *b)
 	if (x->count != y->count)
 		return x->count < y->count ? 1 : -1;
 	return (x->type > y->type) - (x->type < y->type);
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
 }
 
 /* Puts the members of the cycles in order: one pass, however many cycles there are. */
@@ -198,46 +209,47 @@ static bool list_members(struct cycle_work *work)
 	return true;
 }
 
-/* "app.Node x 2, dict" of the component's members. */
-static char *tell_types(const struct cycle_work *work, uint32_t number)
+/* The types of the component's members, the most frequent first. @return false: interrupted. */
+static bool tally(struct cycle_work *work, uint32_t number)
 {
-	const struct rmr_heap *heap = work->heap;
-	const uint32_t *members = work->members + work->first[number];
-	size_t count = work->first[number + 1] - work->first[number], kinds = 0, shown = 0;
-	uint32_t *types = malloc((count + 1) * sizeof(*types));
-	struct tally *tallies = calloc(count + 1, sizeof(*tallies));
-	struct rmr_text text = {0};
+	const uint32_t *types = work->heap->type;
+	uint64_t end = work->first[number + 1];
 
-	for (size_t i = 0; types && i < count; i++)
-		types[i] = heap->type[members[i]];
-	if (types)
-		qsort(types, count, sizeof(*types), compare_numbers);
-	for (size_t i = 0; types && tallies && i < count; i++) {
-		if (!kinds || tallies[kinds - 1].type != types[i])
-			tallies[kinds++].type = types[i];
-		tallies[kinds - 1].count++;
+	work->kinds = 0;
+	for (uint64_t i = work->first[number]; i < end; i++) {
+		uint32_t type = types[work->members[i]];
+		if (rmr_heap_is_interrupted_at(work->heap, i))
+			return false;
+		if (!work->of_type[type]++)
+			work->tallies[work->kinds++].type = type;
 	}
-	free(types);
-	if (!types || !tallies) {
-		free(tallies);
-		return NULL;
+	for (size_t i = 0; i < work->kinds; i++) {
+		work->tallies[i].count = work->of_type[work->tallies[i].type];
+		work->of_type[work->tallies[i].type] = 0;
 	}
-	qsort(tallies, kinds, sizeof(*tallies), compare_tallies);
-	for (; shown < kinds && shown < TYPES_SHOWN; shown++) {
-		rmr_text_format(&text, "%s%s", shown ? ", " : "",
-			heap->types[tallies[shown].type].label);
-		if (tallies[shown].count > 1)
-			rmr_text_format(&text, " x %llu",
-				(unsigned long long)tallies[shown].count);
+	qsort(work->tallies, work->kinds, sizeof(*work->tallies), compare_tallies);
+	return true;
+}
+
+/* "app.Node x 2, dict" */
+static char *tell_types(const struct cycle_work *work)
+{
+	struct rmr_text text = {0};
+	size_t shown = 0;
+
+	for (; shown < work->kinds && shown < TYPES_SHOWN; shown++) {
+		const struct tally *kind = &work->tallies[shown];
+		rmr_text_format(&text, "%s%s", shown ? ", " : "", work->heap->types[kind->type].label);
+		if (kind->count > 1)
+			rmr_text_format(&text, " x %llu", (unsigned long long)kind->count);
 	}
-	if (shown < kinds)
+	if (shown < work->kinds)
 		rmr_text_put(&text, ", ...");
-	free(tallies);
 	return rmr_text_take(&text);
 }
 
-/* Breadth-first from the first member back to itself; before[] tells the way, index[] is free. */
-static bool find_ring(struct cycle_work *work, const struct component *component,
+/* Breadth-first from the first member back to itself; before[] tells the way. */
+static bool search_ring(struct cycle_work *work, const struct component *component,
 	uint32_t *last_ret)
 {
 	uint32_t *before = work->before;
@@ -250,6 +262,8 @@ static bool find_ring(struct cycle_work *work, const struct component *component
 	while (taken < queued) {
 		uint32_t id = queue[taken++];
 		struct rmr_ids ids = rmr_heap_children(heap, id);
+		if (rmr_heap_is_interrupted_at(heap, taken))
+			return false;
 		for (uint64_t i = 0; i < ids.count; i++) {
 			uint32_t child = ids.ids[i];
 			if (child == start) {
@@ -264,6 +278,91 @@ static bool find_ring(struct cycle_work *work, const struct component *component
 		}
 	}
 	return false;
+}
+
+/* @return false: interrupted */
+static bool find_ring(struct cycle_work *work, const struct component *component)
+{
+	uint32_t last, number = work->low[component->first];
+
+	work->ring_length = 0;
+	for (uint64_t i = work->first[number]; i < work->first[number + 1]; i++)
+		work->before[work->members[i]] = none;
+	if (!search_ring(work, component, &last))
+		return false;
+	for (uint32_t id = last; id != component->first; id = work->before[id])
+		work->ring[work->ring_length++] = id;
+	work->ring[work->ring_length++] = component->first;
+	return true;
+}
+
+/* Where the least of all rotations of the ring's types starts. */
+static size_t least_rotation(const struct cycle_work *work)
+{
+	const uint32_t *ring = work->ring, *type = work->heap->type;
+	size_t n = work->ring_length, i = 0, j = 1, same = 0;
+
+	while (i < n && j < n && same < n) {
+		uint32_t a = type[ring[(i + same) % n]], b = type[ring[(j + same) % n]];
+		if (a == b) {
+			same++;
+			continue;
+		}
+		*(a > b ? &i : &j) += same + 1;
+		j += i == j;
+		same = 0;
+	}
+	return i < j ? i : j;
+}
+
+/* The number of the component's shape: equal ones have equal signatures. */
+static bool find_shape(struct cycle_work *work, const struct component *component, uint32_t *ret)
+{
+	if (!tally(work, (uint32_t)(component - work->components)) || !find_ring(work, component))
+		return false;
+	size_t n = work->ring_length, start = least_rotation(work), used = 0;
+	size_t size = 1 + n + 3 * work->kinds;
+	if (size > work->signature_room) {
+		uint32_t *grown = realloc(work->signature, 2 * size * sizeof(*grown));
+		if (!grown)
+			return false;
+		work->signature = grown;
+		work->signature_room = 2 * size;
+	}
+	work->signature[used++] = component->garbage * 2 + component->finalizer;
+	for (size_t i = 0; i < work->kinds; i++) {
+		work->signature[used++] = work->tallies[i].type;
+		memcpy(&work->signature[used], &work->tallies[i].count, sizeof(uint64_t));
+		used += 2;
+	}
+	for (size_t i = 0; i < n; i++)
+		work->signature[used++] = work->heap->type[work->ring[(start + i) % n]];
+	return rmr_intern_put(&work->signatures, work->signature, used * sizeof(*work->signature),
+		ret);
+}
+
+/* The components by shape, or each for itself. */
+static bool find_shapes(struct cycle_work *work, bool each)
+{
+	for (size_t i = 0; i < work->count; i++) {
+		struct component *component = &work->components[i];
+		uint32_t number = (uint32_t)i;
+		if (rmr_heap_is_interrupted_at(work->heap, i) ||
+			(!each && !find_shape(work, component, &number)))
+			return false;
+		struct shape *shape = &work->shapes[number];
+		if (number == work->shape_count) {
+			*shape = (struct shape){.example = component};
+			work->shape_count++;
+		}
+		if (component->first < shape->example->first)
+			shape->example = component;
+		shape->cycles++;
+		shape->count += component->count;
+		shape->bytes += component->bytes;
+	}
+	qsort(work->shapes, work->shape_count, sizeof(*work->shapes), compare_shapes);
+	return true;
 }
 
 static void add_link(struct cycle_work *work, uint32_t from, uint32_t to, bool first,
@@ -287,34 +386,16 @@ static void add_link(struct cycle_work *work, uint32_t from, uint32_t to, bool f
 	rmr_names_destroy(names);
 }
 
-static char *tell_ring(struct cycle_work *work, const struct component *component)
+/* The first RING_MAX links of the ring. */
+static char *tell_ring(struct cycle_work *work)
 {
-	const uint32_t *before = work->before;
-	uint32_t ring[RING_MAX + 1], last, number = work->low[component->first];
+	uint64_t n = work->ring_length, end = n > RING_MAX ? n - RING_MAX : 0;
 	struct rmr_text text = {0};
-	size_t length = 0;
 
-	for (uint64_t i = work->first[number]; i < work->first[number + 1]; i++)
-		work->before[work->members[i]] = none;
-	if (find_ring(work, component, &last)) {
-		/* From its end back to its start; the first RING_MAX of it are shown. */
-		uint64_t total = 1, at = 0;
-		for (uint32_t id = last; id != component->first; id = before[id])
-			total++;
-		uint64_t skip = total > RING_MAX ? total - RING_MAX - 1 : 0;
-		for (uint32_t id = last;; id = before[id]) {
-			if (at++ >= skip)
-				ring[length++] = id;
-			if (id == component->first)
-				break;
-		}
-		/* ring[0] is the end of it, or the first that is not shown. */
-		for (size_t i = length; i-- > (skip ? 1 : 0);)
-			add_link(work, ring[i], i ? ring[i - 1] : component->first, i + 1 == length,
-				&text);
-		if (skip)
-			rmr_text_format(&text, " -> ... (%llu objects)", (unsigned long long)total);
-	}
+	for (uint64_t i = n; i-- > end;)
+		add_link(work, work->ring[i], work->ring[i ? i - 1 : n - 1], i + 1 == n, &text);
+	if (end)
+		rmr_text_format(&text, " -> ... (%llu objects)", (unsigned long long)n);
 	return rmr_text_take(&text);
 }
 
@@ -344,16 +425,11 @@ static uint64_t uncollectable(struct cycle_work *work)
 	return 0;
 }
 
-static bool tell(struct cycle_work *work, const struct rmr_dominators *dominators, size_t limit,
+static void count(struct cycle_work *work, const struct rmr_dominators *dominators,
 	struct rmr_cycles *cycles)
 {
-	struct component **order = malloc((work->count + 1) * sizeof(*order));
-
-	if (!order)
-		return false;
 	for (size_t i = 0; i < work->count; i++) {
 		struct component *component = &work->components[i];
-		order[i] = component;
 		component->garbage = dominators && work->heap->counts.roots &&
 			rmr_dominators_reach(dominators, component->first) == RMR_REACH_UNREACHABLE;
 		cycles->total++;
@@ -366,36 +442,76 @@ static bool tell(struct cycle_work *work, const struct rmr_dominators *dominator
 		cycles->garbage_bytes += component->bytes;
 		cycles->finalizers += component->finalizer;
 	}
-	qsort(order, work->count, sizeof(*order), compare_cycles);
-	size_t shown = limit && limit < work->count ? limit : work->count;
-	cycles->cycles = calloc(shown + 1, sizeof(*cycles->cycles));
-	bool complete = cycles->cycles != NULL && list_members(work);
-	for (size_t i = 0; complete && i < shown; i++) {
-		if (rmr_heap_is_interrupted(work->heap)) {
-			complete = false;
-			break;
-		}
-		const struct component *component = order[i];
-		cycles->cycles[i] = (struct rmr_cycle){.count = component->count,
-			.bytes = component->bytes, .garbage = component->garbage,
-			.finalizer = component->finalizer, .first = component->first,
-			.types = tell_types(work, (uint32_t)(component - work->components)),
-			.ring = tell_ring(work, component)};
-		cycles->count++;
-		complete = cycles->cycles[i].types && cycles->cycles[i].ring;
-	}
-	free(order);
 	cycles->uncollectable = uncollectable(work);
-	return complete;
+}
+
+static bool tell(struct cycle_work *work, size_t limit, struct rmr_cycles *cycles)
+{
+	size_t shown = limit && limit < work->shape_count ? limit : work->shape_count;
+
+	cycles->rows = work->shape_count;
+	cycles->cycles = calloc(shown + 1, sizeof(*cycles->cycles));
+	if (!cycles->cycles)
+		return false;
+	for (size_t i = 0; i < shown; i++) {
+		const struct shape *shape = &work->shapes[i];
+		const struct component *example = shape->example;
+		struct rmr_cycle *cycle = &cycles->cycles[i];
+		*cycle = (struct rmr_cycle){.cycles = shape->cycles, .count = shape->count,
+			.bytes = shape->bytes, .garbage = example->garbage,
+			.finalizer = example->finalizer, .first = example->first};
+		cycles->count++;
+		if (!tally(work, (uint32_t)(example - work->components)) || !find_ring(work, example))
+			return false;
+		cycle->types = tell_types(work);
+		cycle->ring = tell_ring(work);
+		if (!cycle->types || !cycle->ring)
+			return false;
+	}
+	return true;
+}
+
+/* What is needed once the components are known. */
+static bool prepare(struct cycle_work *work)
+{
+	size_t types = work->heap->counts.types + 1;
+
+	work->shapes = calloc(work->count + 1, sizeof(*work->shapes));
+	work->tallies = calloc(types, sizeof(*work->tallies));
+	work->of_type = calloc(types, sizeof(*work->of_type));
+	work->ring = work->index; /* unused by now, and large enough */
+	return work->shapes && work->tallies && work->of_type && list_members(work);
+}
+
+static void work_deinit(struct cycle_work *work, size_t bytes)
+{
+	free(work->frames);
+	free(work->components);
+	free(work->finalizer_types);
+	rmr_block_destroy(work->index, bytes);
+	rmr_block_destroy(work->low, bytes);
+	rmr_block_destroy(work->stack, bytes);
+	rmr_block_destroy(work->before, bytes);
+	free(work->first);
+	free(work->members);
+	free(work->shapes);
+	free(work->tallies);
+	free(work->of_type);
+	free(work->signature);
+	rmr_intern_deinit(&work->signatures);
+	rmr_edges_destroy(&work->edges);
 }
 
 struct rmr_error *rmr_cycles_find(const struct rmr_heap *heap,
-	const struct rmr_dominators *dominators, size_t limit, struct rmr_cycles **ret)
+	const struct rmr_dominators *dominators, const struct rmr_cycles_options *options,
+	struct rmr_cycles **ret)
 {
+	static const struct rmr_cycles_options defaults;
 	struct cycle_work work = {.heap = heap};
 	size_t bytes = (size_t)heap->counts.objects * sizeof(uint32_t);
 	struct rmr_error *err = rmr_heap_verify(heap);
 
+	options = options ? options : &defaults;
 	if (!err)
 		err = rmr_edges_create(heap, &work.edges);
 	if (err)
@@ -412,19 +528,14 @@ struct rmr_error *rmr_cycles_find(const struct rmr_heap *heap,
 		err = rmr_finalizers_find(&work.edges, work.finalizer_types);
 	for (uint32_t id = 0; complete && !err && id < heap->counts.objects; id++)
 		complete = search(&work, id);
-	complete = complete && !err && tell(&work, dominators, limit, cycles);
+	complete = complete && !err && prepare(&work);
+	if (complete) {
+		count(&work, dominators, cycles);
+		complete = find_shapes(&work, options->each) && tell(&work, options->limit, cycles);
+	}
 	if (!complete && !err)
 		err = rmr_heap_ended(heap);
-	free(work.frames);
-	free(work.components);
-	free(work.finalizer_types);
-	rmr_block_destroy(work.index, bytes);
-	rmr_block_destroy(work.low, bytes);
-	rmr_block_destroy(work.stack, bytes);
-	rmr_block_destroy(work.before, bytes);
-	free(work.first);
-	free(work.members);
-	rmr_edges_destroy(&work.edges);
+	work_deinit(&work, bytes);
 	if (err)
 		rmr_cycles_destroy(cycles);
 	else

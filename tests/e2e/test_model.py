@@ -88,7 +88,7 @@ class OneDump(Models):
         self.each(self.cycles)
 
     def cycles(self, _, heap, model, path):
-        rows, = self.ask(path, "cycles --limit 0")
+        rows, = self.ask(path, "cycles --each --limit 0")
         self.assertEqual(sorted((r["address"], r["count"], r["bytes"], r["state"]) for r in rows),
                          model.cycles())
         for row in rows:

@@ -645,7 +645,7 @@ START_TEST(all_can_be_interrupted)
 		rmr_paths_find(heap, 19999, NULL, &paths),
 		rmr_groups_create(heap, NULL, NULL, 0, RMR_GROUPS_TYPE, &groups),
 		rmr_groups_create(heap, NULL, NULL, 0, RMR_GROUPS_REFERRER, &groups),
-		rmr_cycles_find(heap, NULL, 0, &cycles),
+		rmr_cycles_find(heap, NULL, NULL, &cycles),
 		rmr_waste_find(heap, 0, &waste),
 		rmr_objects_list(heap, NULL, &query, &ids, &count, &total),
 		rmr_leaks_find(heaps, both, 2, 0, &leaks),
