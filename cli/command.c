@@ -187,7 +187,7 @@ static struct rmr_error *run(struct rmr_context *context, struct rmr_call *call,
 }
 
 static struct rmr_error *parse(const struct rmr_context *context, const struct rmr_command *command,
-	const char *const *words, size_t count, struct rmr_args *ret)
+	const char *const *words, size_t count, bool tail, struct rmr_args *ret)
 {
 	const struct rmr_option *tables[4];
 	size_t table_count = 0, stop_after = 0;
@@ -199,26 +199,41 @@ static struct rmr_error *parse(const struct rmr_context *context, const struct r
 	if (command->flags & RMR_COMMAND_LIMIT)
 		add_table(tables, &table_count, rmr_limit_options);
 	add_table(tables, &table_count, rmr_common_options);
-	if (command->flags & RMR_COMMAND_ARGS ||
-		(context->shell && command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE)))
+	if (command->flags & RMR_COMMAND_ARGS || (context->shell && tail))
 		stop_after = front - implied(context, command) + 1;
 	return rmr_args_parse(words, count, tables, table_count, stop_after, ret);
 }
 
-/** Makes the text of the line from the first own operand on the only one. */
-static void take_tail(const struct rmr_command *command, struct rmr_args *args,
-	const char *const *words, size_t count, const struct rmr_tail *tails)
+/** What follows from the first own operand on; NULL without one. */
+static const struct rmr_tail *find_tail(const struct rmr_args *args, const char *const *words,
+	size_t count, const struct rmr_tail *tails)
 {
-	bool line = command->flags & RMR_COMMAND_LINE;
-
-	for (size_t i = 0; args->operand_count && i < count; i++) {
-		if (words[i] != args->operands[0])
-			continue;
-		if (line || args->operand_count > 1 || !tails[i].quoted)
-			args->operands[0] = tails[i].text;
-		args->operand_count = 1;
-		return;
+	for (size_t i = 0; tails && args->operand_count && i < count; i++) {
+		if (words[i] == args->operands[0])
+			return &tails[i];
 	}
+	return NULL;
+}
+
+/** For a command that takes it, the line from the first own operand on is the only one. */
+static struct rmr_error *parse_tail(const struct rmr_context *context,
+	const struct rmr_command *command, const char *const *words, size_t count,
+	const struct rmr_tail *tails, struct rmr_args *ret)
+{
+	bool takes = command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE);
+	struct rmr_error *err = parse(context, command, words + 1, count - 1, takes, ret);
+	const struct rmr_tail *tail = err || !takes ? NULL : find_tail(ret, words, count, tails);
+
+	if (!tail)
+		return err;
+	if (tail->quoted && !(command->flags & RMR_COMMAND_LINE)) {
+		/* As it would be written in any other shell: options may follow. */
+		rmr_args_deinit(ret);
+		return parse(context, command, words + 1, count - 1, false, ret);
+	}
+	ret->operands[0] = tail->text;
+	ret->operand_count = 1;
+	return NULL;
 }
 
 struct rmr_error *rmr_command_dispatch(struct rmr_context *context, const char *const *words,
@@ -229,11 +244,9 @@ struct rmr_error *rmr_command_dispatch(struct rmr_context *context, const char *
 
 	if (!command)
 		return unknown_command(context, words[0]);
-	struct rmr_error *err = parse(context, command, words + 1, count - 1, &call.args);
+	struct rmr_error *err = parse_tail(context, command, words, count, tails, &call.args);
 	if (err)
 		return usage(context, command, err);
-	if (tails && command->flags & (RMR_COMMAND_TAIL | RMR_COMMAND_LINE))
-		take_tail(command, &call.args, words, count, tails);
 	if (rmr_args_count(&call.args, "help")) {
 		rmr_help_command(context, command);
 	} else {

@@ -61,8 +61,8 @@ enum rmr_command_flags {
 	RMR_COMMAND_LIMIT = 1 << 4, /**< and --limit */
 	/** Options end at its first own operand: `run PID PAYLOAD ARG...`. */
 	RMR_COMMAND_ARGS = 1 << 5,
-	/** In a shell the rest of the command, as it stands, is its operand, unless that is one
-	 * quoted word. */
+	/** In a shell the rest of the command, as it stands, is its operand, unless that begins with
+	 * a quoted word. */
 	RMR_COMMAND_TAIL = 1 << 6,
 	/** In a shell the rest of the line, quotes and ';' included, is its operand. */
 	RMR_COMMAND_LINE = 1 << 9,

@@ -3,15 +3,25 @@
 sets, searches, deletion of one object after the other. Nothing here is fast."""
 import collections
 import json
+import re
 
 BUILTINS = ("str", "bytes", "list", "tuple", "dict", "set", "cell", "type")
 OVER = ("interpreter", "static")  # roots of these kinds are labels of their objects, no nodes
 
 
-class Heap:
-    """objects: address -> record; shapes; roots. make() fills them."""
+# What may stand in a program's names and values, and must neither break a format nor reach a terminal.
+HOSTILE = ("", "'", '"', "\\", "a b", "\n", "\r\n", "\t", "\x1b[31m", "\x00", "\x7f", "\x9b2J", "\u202e",
+           "\u2066", "\ufeff", "\U000e0041", "\ud800", "\udc80", "\u00e9", "\u65e5\u672c", "</svg>", "{x|y}",
+           ",", ";", "=1+1", " -> ", "%s%n", "x" * 300)
+SIZES = (0, 0, 1, 2 ** 32 - 2, 2 ** 32 - 1, 2 ** 32, 2 ** 40)
 
-    def __init__(self, rand, count, few_types=False):
+
+class Heap:
+    """objects: address -> record; shapes; roots. The constructor fills them. few_types: three kinds of
+    objects only; buffers: many of them show bytes of others; hostile: names and sizes of a bad dream."""
+
+    def __init__(self, rand, count, few_types=False, buffers=False, hostile=False):
+        self.hostile = hostile
         self.rand, self.objects, self.roots = rand, {}, []
         self.shapes = [[".__dict__", ".__class__"], [".a", None, ".f_back", ".__class__"], [".b"]]
         self.addresses = sorted(rand.sample(range(1, 8 * count), count))
@@ -20,6 +30,8 @@ class Heap:
                                    "number"], 3) if few_types else
                       ["str", "bytes", "list", "tuple", "dict", "dict", "set", "cell", "instance",
                        "instance", "number", "type", "pairs"])
+        if buffers:
+            self.kinds += ["buffer", "view", "view", "view", "bytes"]
         self.classes = self.addresses[:3]
         for address in self.addresses:
             self.renew(address)
@@ -53,6 +65,14 @@ class Heap:
             record["size"] = rand.choice((50, 60, 90, 200, 1000))
         elif kind == "cell":
             record["refs"] = self.any(1)[:1]
+        elif kind == "buffer":
+            record.update(type="bytearray", buffer=rand.choice((0, 4095, 4096, 5000, 9000)), data=address << 20)
+        elif kind == "view":
+            base = rand.choice(self.addresses)
+            record.update(type=rand.choice(("memoryview", "ndarray")), base=base,
+                          buffer=rand.choice((0, 1, 100, 2000, 4500)),
+                          data=(base << 20) + rand.choice((0, 50, 1000, 4000)), refs=self.any(1))
+            record["refs"] += [base] * (rand.random() < .8)
         elif kind == "pairs":
             record["type"], record["refs"] = "dict", self.any(most)
             record["refs"] = record["refs"] * 2
@@ -66,11 +86,29 @@ class Heap:
             record["type"], record["class"] = ("Node", "Node", "Thing")[owner], self.classes[owner]
             record["shape"], record["refs"] = rand.randrange(3), self.any(most)
             record["owned"] = rand.choice((0, 0, 40, 100))
+            if self.hostile:
+                record["type"] = self.objects[record["class"]]["name"]
+        if self.hostile:
+            self.make_hostile(record)
         if not record.get("owned", 1):
             del record["owned"]
         record["flags"] = ["immortal"] if rand.random() < .05 else []
         record["held"] = rand.random() < .08  # by C; no part of the dump
         self.objects[address] = record
+
+    def make_hostile(self, record):
+        rand = self.rand
+        if rand.random() < .5:
+            record["size"] = rand.choice(SIZES)
+        if rand.random() < .2:
+            record["owned"] = rand.choice(SIZES + (-(record["size"] // 3),))
+        if record["type"] == "type":
+            record["name"] = rand.choice(HOSTILE) + record["name"]
+            record["module"] = record["module"] + rand.choice(HOSTILE)
+        elif record["type"] in ("str", "bytes"):
+            text = [c for c in rand.choice(HOSTILE) + rand.choice(HOSTILE)[:90]
+                    if record["type"] == "str" or ord(c) < 256]
+            record["value"], record["len"] = "".join(text[:100]), len(text)
 
     def renew_roots(self):
         rand, self.roots = self.rand, []
@@ -117,6 +155,11 @@ class Heap:
         lines += self.roots + [{"end": True, "id": str(number), "objects": len(records)}]
         with open(path, "w") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def told(text):
+    """As remora tells a text: it knows no NUL in one, and no lone surrogates."""
+    return re.sub("[\0\ud800-\udfff]", lambda found: "\\u%04x" % ord(found[0]), text)
 
 
 def edges(record):
@@ -194,12 +237,12 @@ class Model:
         if record is None:
             return "<absent>"
         owner = self.objects.get(record.get("class"))
-        return "%s.%s" % (owner["module"], record["type"]) if owner else record["type"]
+        return told("%s.%s" % (owner["module"], record["type"]) if owner else record["type"])
 
     def literal(self, a):
         record = self.objects[a]
         value = record["value"]
-        return repr(value.encode() if record["type"] == "bytes" else value)
+        return repr(value.encode("latin-1") if record["type"] == "bytes" else value)
 
     def names(self, a):
         """Of each reference: a name or None, and whether it is a key."""
@@ -246,7 +289,7 @@ class Model:
             return str(self.objects[a]["size"])
         if by == "module":
             owner = self.objects.get(self.objects[a].get("class"))
-            return owner["module"] if owner else "<unknown>"
+            return told(owner["module"]) if owner else "<unknown>"
         if by == "owner":
             owner = self.owner[a]
             return ("<nothing alone>" if owner is None else self.strong[owner]["label"]
@@ -286,7 +329,92 @@ class Model:
         return sorted((min(s), len(s), sum(self.objects[a]["size"] for a in s),
                        "garbage" if min(s) in self.garbage else "alive") for s in sets)
 
-    # Waste, but for views, of which these heaps have none.
+    def ring(self, first):
+        """How many references the shortest way from an object back to it has."""
+        level, seen = {first}, set()
+        for length in range(1, len(self.objects) + 1):
+            level = {t for a in level for t in self.edges.get(a, ()) if t not in seen}
+            if first in level:
+                return length
+            seen |= level
+
+    def walk(self, start, links):
+        """Where one may be after these references, each written as `label.name`."""
+        at = {start}
+        for link in links:
+            at = {t for a in at for t, (name, _) in zip(self.edges[a], self.names(a))
+                  if self.label(a) + (name or "") == link and t in self.objects}
+        return at
+
+    # Trees and pictures.
+
+    def branches(self, a, up):
+        """What hangs below, or with up above, an object: (address or root's label, name of the reference)."""
+        if not up:
+            refs, names, record = self.edges.get(a, []), [], self.objects.get(a)
+            if record:  # keys that refer to nothing are left out: the names tell them
+                names = self.names(a)
+                pairs = [(t, name) for t, (name, key) in zip(refs, names)
+                         if not (key and t in self.objects and not self.edges[t])]
+            else:
+                pairs = []
+            backwards = record and record["type"] in ("list", "tuple") and record["len"] == len(pairs)
+            return pairs[::-1] if backwards else pairs
+        found = [(r["label"], None) for r in self.strong if a in r["refs"]]
+        referrers = sorted(set(self.referrers[a]))
+        if a in self.objects and self.objects[a]["type"] == "dict":
+            owners = [r for r in referrers if self.objects[r].get("shape") == 0 and self.edges[r][0] == a]
+            referrers.sort(key=lambda r: r != (owners or [None])[0])
+        return found + [(r, None) for r in referrers]
+
+    def picture(self, start, depth, breadth, up):
+        """Objects, and the arrows between them, roots and boxes that say how many more there are."""
+        queue, depths, arrows = [start], {start: 0}, []
+        for a in queue:
+            inside = self.branches(a, up) if depths[a] < depth else []
+            for b, name in inside[:breadth]:
+                if b not in depths and not isinstance(b, str):
+                    depths[b] = depths[a] + 1
+                    queue.append(b)
+                arrows.append((b, a) if up else (a, b))
+            if len(inside) > breadth:
+                more = "%d more %s%s" % (len(inside) - breadth, "referrer" if up else "reference",
+                                         "s" * (len(inside) - breadth != 1))
+                arrows.append((more, a) if up else (a, more))
+        return sorted(queue), arrows
+
+    # Waste.
+
+    def pinned(self):
+        """Buffers that only views hold, which show less than half of them: (owner, views, bytes hidden)."""
+        def owner(a):
+            for _ in self.objects:
+                base = self.objects[a].get("base")
+                if base is None or base not in self.objects or "buffer" not in self.objects[a]:
+                    break
+                a = base
+            return a
+
+        def held(a, views, through=True):
+            record = self.objects[a]
+            rest = [r for r in self.referrers[a] if r not in views and
+                    (not through or self.objects[r]["type"] != "dict" or held(r, views, False))]
+            return bool(rest or self.rooted[a] or (not self.immortal(a) and
+                        record["rc"] > len(self.referrers[a]) + self.rooted[a]))
+
+        found = []
+        for a, record in self.objects.items():
+            whole = record.get("buffer", record["len"] if record["type"] == "bytes" else 0)
+            views = {v for v, o in self.objects.items() if "buffer" in o and v != a and owner(v) == a}
+            outer = [v for v in views if held(v, views)]
+            if whole < 4096 or held(a, views) or not outer:
+                continue
+            shown = set()
+            for v in outer:
+                shown.update(range(self.objects[v]["data"], self.objects[v]["data"] + self.objects[v]["buffer"]))
+            if 2 * len(shown) < whole:
+                found.append((a, len(outer), whole - len(shown)))
+        return sorted(found)
 
     def waste(self):
         totals = collections.defaultdict(lambda: [0, 0])
@@ -330,6 +458,8 @@ class Model:
             need = min(p["size"] for p in room if p["type"] == o["type"] and p["len"] >= o["len"])
             if o["size"] >= need + 64 and (o["size"] - need) * 4 >= o["size"]:
                 add("over-allocated containers", 1, o["size"] - need)
+        for _, count, size in self.pinned():
+            add("buffers pinned by views", count, size)
         return {kind: tuple(total) for kind, total in totals.items() if any(total)}
 
 

@@ -18,6 +18,9 @@ PARTITIONS = ("type", "module", "size", "referrer", "via", "owner")
 
 
 class Models(support.LiveTest):
+    maxDiff = None
+    make = {}  # what heap_model.Heap() is told
+
     def ask(self, path, *commands):
         """The answers of one shell to these commands, decoded."""
         script = "".join(c + " --format json\n" for c in commands)
@@ -34,7 +37,7 @@ class Models(support.LiveTest):
         """Calls check() with a random generator, a heap, its model and where it lies as a dump."""
         for seed in range(FIRST, FIRST + COUNT):
             rand = random.Random("%d %s" % (seed, self.id()))
-            heap = heap_model.Heap(rand, rand.randrange(4, most), rand.random() < .3)
+            heap = heap_model.Heap(rand, rand.randrange(4, most), rand.random() < .3, **self.make)
             with tempfile.TemporaryDirectory(prefix="remora-e2e-") as folder:
                 path = os.path.join(folder, "heap.jsonl")
                 heap.write(path)
@@ -68,8 +71,9 @@ class OneDump(Models):
 
     def groups_in_groups(self, rand, heap, model, path):
         first, second = rand.sample(PARTITIONS[:5], 2)
-        label, members = rand.choice(sorted(model.groups(first).items()))
-        rows, = self.ask(path, "groups --limit 0 --by %s --group \"%s\" --by %s" % (first, label, second))
+        label, members = rand.choice(sorted(g for g in model.groups(first).items() if quoted(g[0])))
+        rows, = self.ask(path, "groups --limit 0 --by %s --group %s --by %s" %
+                         (first, quoted(label), second))
         want = collections.Counter(model.group(second, a) for a in members)
         self.assertEqual({r["group"]: r["count"] for r in rows}, want)
 
@@ -94,6 +98,15 @@ class OneDump(Models):
         for row in rows:
             if row["count"] == 1:
                 self.assertEqual(row["types"], model.label(row["address"]))
+            if " ->" in row["types"]:
+                continue
+            links, first = row["ring"].split(" -> "), row["address"]
+            length = model.ring(first)
+            if length > 12:
+                self.assertEqual(links.pop(), "... (%d objects)" % length)
+                self.assertTrue(model.walk(first, links), row)
+            else:
+                self.assertEqual((len(links), first in model.walk(first, links)), (length, True), row)
 
     def test_waste(self):
         self.each(self.waste, 90)
@@ -115,8 +128,9 @@ class OneDump(Models):
         target = rand.choice(sorted(heap.objects))
         avoid = [str(rand.choice(sorted(heap.objects))) for _ in range(rand.randrange(2))]
         if rand.random() < .3:
-            avoid.append(rand.choice(sorted({model.label(a) for a in heap.objects})))
-        words = "".join(" --avoid %s" % word for word in avoid)
+            avoid.append(rand.choice(sorted({model.label(a) for a in heap.objects
+                                             if quoted(model.label(a))})))
+        words = "".join(" --avoid " + quoted(word) for word in avoid)
         answer, = self.ask(path, "why %d --paths 100%s" % (target, words))
         self.check_paths(model, target, set(avoid), answer)
 
@@ -182,25 +196,8 @@ class OneDump(Models):
     def tree(self, model, start, depth, breadth, up):
         rows, done = [], set()
 
-        def branches(a):
-            if not up:
-                refs, record = model.edges[a] if a in model.edges else [], model.objects.get(a)
-                if record:  # keys that refer to nothing are left out: the names tell them
-                    names = model.names(a)
-                    refs = [t for t, (_, key) in zip(refs, names)
-                            if not (key and t in model.objects and not model.edges[t])]
-                backwards = record and record["type"] in ("list", "tuple") and record["len"] == len(refs)
-                return refs[::-1] if backwards else refs
-            found = [r["label"] for r in model.strong if a in r["refs"]]
-            referrers = sorted(set(model.referrers[a]))
-            if a in model.objects and model.objects[a]["type"] == "dict":
-                owners = [r for r in referrers if model.objects[r].get("shape") == 0 and
-                          model.edges[r][0] == a]
-                referrers.sort(key=lambda r: r != (owners or [None])[0])
-            return found + referrers
-
         def visit(a, level, above):
-            inside = branches(a) if not isinstance(a, str) else []
+            inside = [b for b, _ in model.branches(a, up)] if not isinstance(a, str) else []
             mark = None
             if a in above:
                 mark = "cycle"
@@ -219,6 +216,11 @@ class OneDump(Models):
 
         visit(start, 0, frozenset())
         return rows
+
+
+class Hostile(OneDump):
+    """The same with names and sizes of a bad dream."""
+    make = {"hostile": True}
 
 
 class TwoDumps(Models):
@@ -339,6 +341,12 @@ class TwoDumps(Models):
                 self.assertEqual(row["bytes_change"], row["bytes"] - row["bytes_before"])
                 self.assertEqual(row["example"], max(some, key=lambda a: new.objects[a]["size"],
                                                      default=None))
+
+
+def quoted(word):
+    """As a word of the shell; None if it cannot be one, as it is of several lines."""
+    if "\n" not in word:
+        return '"%s"' % word.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def by_number(item):

@@ -53,8 +53,9 @@ class Scripted(support.LiveTest):
                 self.assertEqual(result.out, "7\n'a | cat'\n")
         result = self.shell(path, "objects --limit 0 | head -n 2 | wc -l; echo then\n"
                                   "sql select 'a' || 'b' as both | tr a-z A-Z\n"
-                                  "sql --format csv 'select 5 | 2 as n'\nhelp | true\n")
-        self.assertEqual(result.out, "2\nthen\nBOTH\nAB\nn\n7\n")
+                                  "sql --format csv 'select 5 | 2 as n'\nhelp | true\n"
+                                  "sql 'select 4 | 2 as n' --format csv\n")
+        self.assertEqual(result.out, "2\nthen\nBOTH\nAB\nn\n7\nn\n6\n")
         self.assertIn("missing behind '|'", self.shell(path, "objects |", 2).err)
         self.assertIn("no object at 0x7", self.shell(path, "show 7 | cat", 1).err)
 
