@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/heap/dump_tally.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
 	GRANULE_SHIFT = 4, // no object is smaller
-	CHUNK_SHIFT = 24,  // address space of one chunk
+	CHUNK_SHIFT = 25,  // address space of one chunk, which is then a huge page
 	CHUNK_SIZE = 1 << (CHUNK_SHIFT - GRANULE_SHIFT),
 	ADDRESS_BITS = 47,
 	CHUNKS = 1 << (ADDRESS_BITS - CHUNK_SHIFT),
-	MOST_CHUNKS = 1 << 10, // 1 GB of bytes, for 16 GB of objects
+	MOST_CHUNKS = 1 << 9, // 1 GB of bytes, for 16 GB of objects
+	HUGE_CHUNKS = 16,
 	// A byte: bit 0 says that the object is known and mortal, the others are what its count has
 	// more than was found, -64 to 63. What goes beyond LIMIT is carried over to a table.
 	KNOWN = 1,
@@ -51,20 +54,40 @@ void rmr_dump_tally_destroy(struct rmr_dump_tally *tally)
 	if (!tally)
 		return;
 	for (uint32_t i = 0; i < tally->chunk_count; i++)
-		free(tally->chunks[tally->numbers[i]]);
+		munmap(tally->chunks[tally->numbers[i]], CHUNK_SIZE);
 	free(tally->chunks);
 	free(tally->carried);
 	free(tally);
 }
 
+static int8_t *map_chunk(void)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	char *start = mmap(NULL, 2 * CHUNK_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	if (start == MAP_FAILED)
+		return NULL;
+	size_t before = -(uintptr_t)start & (CHUNK_SIZE - 1);
+	if (before)
+		munmap(start, before);
+	munmap(start + before + CHUNK_SIZE, CHUNK_SIZE - before);
+	return (int8_t *)(start + before);
+}
+
+// Chunks that will be full are huge pages: those beside others, and the first few in any case. Else a
+// heap that lies scattered would take more memory for them than it has.
 static int8_t *make_chunk(struct rmr_dump_tally *tally, uint64_t number)
 {
-	int8_t *chunk = tally->chunk_count < MOST_CHUNKS ? calloc(1, CHUNK_SIZE) : NULL;
+	int8_t *chunk = tally->chunk_count < MOST_CHUNKS ? map_chunk() : NULL;
+	bool beside = (number > 0 && tally->chunks[number - 1]) ||
+		(number + 1 < CHUNKS && tally->chunks[number + 1]);
 
 	if (!chunk) {
 		tally->failed = true;
 		return NULL;
 	}
+	if (beside || tally->chunk_count < HUGE_CHUNKS)
+		madvise(chunk, CHUNK_SIZE, MADV_HUGEPAGE);
 	tally->numbers[tally->chunk_count++] = (uint32_t)number;
 	return tally->chunks[number] = chunk;
 }

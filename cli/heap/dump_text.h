@@ -91,6 +91,31 @@ static inline char *rmr_dump_text_address(char *p, uint64_t n, struct rmr_dump_h
 	return rmr_dump_text_eight(p + heads->items[at].size, (uint32_t)(n - high * 100000000));
 }
 
+/**
+ * The numbers below a thousand as text: most sizes, counts and lengths. Made when they are first asked
+ * for; zeroed at the start.
+ */
+struct rmr_dump_smalls {
+	uint32_t texts[1000]; /**< up to three characters, in the highest byte how many; 0 = not made */
+};
+
+/** As rmr_dump_text_u64(). */
+static inline char *rmr_dump_text_count(char *p, uint64_t n, struct rmr_dump_smalls *smalls)
+{
+	if (n >= sizeof(smalls->texts) / sizeof(smalls->texts[0]))
+		return rmr_dump_text_u64(p, n);
+	uint32_t text = smalls->texts[n];
+	if (__builtin_expect(!text, 0)) {
+		char digits[16] = "";
+		uint32_t size = (uint32_t)(rmr_dump_text_small(digits, (uint32_t)n) - digits);
+		memcpy(&text, digits, 4);
+		text = (text & ((UINT32_C(1) << 8 * size) - 1)) | size << 24;
+		smalls->texts[n] = text;
+	}
+	memcpy(p, &text, 4);
+	return p + (text >> 24);
+}
+
 static inline char *rmr_dump_text_i64(char *p, int64_t n)
 {
 	if (n >= 0)

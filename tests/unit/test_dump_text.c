@@ -20,7 +20,8 @@ static uint64_t next_random(void)
 START_TEST(test_integers)
 {
 	struct rmr_dump_heads heads = {0};
-	static const uint64_t edges[] = {0, 1, 9, 10, 99, 100, 99999999, 100000000, 100000001,
+	static struct rmr_dump_smalls smalls;
+	static const uint64_t edges[] = {0, 1, 9, 10, 99, 100, 999, 1000, 99999999, 100000000, 100000001,
 		9999999999999999u, 10000000000000000u, 10000000000000001u, UINT64_MAX};
 	char got[64], expected[64];
 
@@ -32,6 +33,8 @@ START_TEST(test_integers)
 		ck_assert_str_eq(got, expected);
 		for (int again = 0; again < 2; again++) {
 			*rmr_dump_text_address(got, n, &heads) = 0;
+			ck_assert_str_eq(got, expected);
+			*rmr_dump_text_count(got, n, &smalls) = 0;
 			ck_assert_str_eq(got, expected);
 		}
 		*rmr_dump_text_i64(got, (int64_t)n) = 0;
