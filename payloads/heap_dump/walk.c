@@ -193,24 +193,76 @@ static void find_lists(struct rmr_heap_dump *w)
 	}
 }
 
+enum { NEXT = 0, PREVIOUS = 8 }; // in the collector's head of an object
+
+static inline uint64_t follow(uint64_t node, uint64_t link)
+{
+	return rmr_word(node, link) & ~UINT64_C(3);
+}
+
+// False if no object can be there, or it was met already.
+static inline bool mark(struct rmr_heap_dump *w, uint64_t node)
+{
+	uint64_t object = node + w->rt.gc_head;
+
+	if (unlikely(!rmr_is_readable(w, object) || rmr_see(w, object)))
+		return false;
+	w->tracked++;
+	return true;
+}
+
+// From both ends to where they meet: each step waits for memory, and so two wait at once. What is met
+// from behind must lead forward to where one came from, as the walk goes forward. True if all is so;
+// else *count_ret nodes were marked from behind, and from the front all before *first_ret.
+static bool mark_both_ways(struct rmr_heap_dump *w, uint64_t head, uint64_t *first_ret,
+	uint64_t *count_ret)
+{
+	uint64_t first = follow(head, NEXT), last = follow(head, PREVIOUS), behind = head, count = 0;
+	bool met = first == head;
+
+	while (!met && mark(w, first)) {
+		if (first == last) {
+			met = follow(last, NEXT) == behind;
+			first = follow(first, NEXT);
+			break;
+		}
+		first = follow(first, NEXT);
+		if (!mark(w, last))
+			break;
+		count++;
+		if (follow(last, NEXT) != behind)
+			break;
+		met = first == last;
+		behind = last;
+		last = follow(last, PREVIOUS);
+	}
+	*first_ret = first;
+	*count_ret = count;
+	return met;
+}
+
 // Puts everything on the lists into the set of objects seen: what is met later and is not in it is
 // on no list, which saves the look into every object that a reference leads to.
 static void mark_tracked(struct rmr_heap_dump *w)
 {
 	for (uint32_t i = 0; i < w->list_count; i++) {
-		uint64_t head = w->list_heads[i];
-		uint64_t node = rmr_word(head, 0) & ~UINT64_C(3);
-		while (node != head) {
-			uint64_t object = node + w->rt.gc_head;
-			if (!rmr_is_readable(w, object) || rmr_see(w, object)) {
-				// Cut here and in the walk: a damaged list must not be run through twice.
-				note_fault(w, (uintptr_t)w->api.PyType_Type,
-					": a list of the garbage collector is damaged");
-				break;
-			}
-			w->tracked++;
-			node = rmr_word(node, 0) & ~UINT64_C(3);
+		uint64_t head = w->list_heads[i], before = w->tracked, node, count;
+		bool is_whole = mark_both_ways(w, head, &node, &count);
+		w->list_left[i] = w->tracked - before;
+		if (is_whole)
+			continue;
+		// It is damaged. The walk will go forward, to where it is cut here: a list must not be
+		// run through twice.
+		note_fault(w, (uintptr_t)w->api.PyType_Type,
+			": a list of the garbage collector is damaged");
+		for (uint64_t last = head; count > 0; count--) {
+			last = follow(last, PREVIOUS);
+			rmr_unsee(w, last + w->rt.gc_head);
+			w->tracked--;
 		}
+		while (node != head && mark(w, node))
+			node = follow(node, NEXT);
+		w->list_left[i] = w->tracked - before;
 	}
 }
 
@@ -227,21 +279,21 @@ static void write_count(struct rmr_heap_dump *w)
 
 static void walk_lists(struct rmr_heap_dump *w)
 {
-	uint64_t mask = ~UINT64_C(3), gc = w->rt.gc_head;
+	uint64_t gc = w->rt.gc_head;
 
 	for (; w->list_index < w->list_count; w->list_index++, w->list_node = 0) {
 		uint64_t head = w->list_heads[w->list_index];
 		if (!w->list_node)
-			w->list_node = rmr_word(head, 0) & mask;
-		while (w->list_node != head && !w->failed) {
-			uint64_t node = w->list_node, next = rmr_word(node, 0) & mask;
+			w->list_node = follow(head, NEXT);
+		uint64_t *left = &w->list_left[w->list_index];
+		while (w->list_node != head && *left > 0 && !w->failed) {
+			uint64_t node = w->list_node, next = follow(node, NEXT);
 			__builtin_prefetch((void *)next);
 			__builtin_prefetch((void *)(next + 64));
 			w->list_node = next;
 			if (node + gc >= w->request.own_start && node + gc < w->request.own_end)
 				continue;
-			if (w->left == 0)
-				return;
+			(*left)--;
 			if (unlikely(w->left-- % COUNT_EVERY == 0))
 				write_count(w);
 			rmr_emit(w, node + gc, true);

@@ -279,6 +279,7 @@ struct rmr_heap_dump {
 	struct rmr_jump *jump;       /**< where a fault in foreign code goes on, or NULL */
 	struct rmr_jump *outer_jump; /**< the same for our own code */
 	uint64_t list_heads[64];
+	uint64_t list_left[64]; /**< objects of each that are not yet walked */
 	uint32_t list_count, list_index;
 	uint64_t list_node;
 	uint64_t tracked, left; /**< objects on the lists; not yet walked */
@@ -348,6 +349,15 @@ static inline bool rmr_see(struct rmr_heap_dump *w, uint64_t address)
 		return true;
 	*word |= bit;
 	return false;
+}
+
+/** Takes it out again. */
+static inline void rmr_unsee(struct rmr_heap_dump *w, uint64_t address)
+{
+	struct rmr_chunk *chunk = rmr_chunk_of(w, address);
+	uint64_t granule = address >> 4 & ((1 << (RMR_CHUNK_SHIFT - 4)) - 1);
+
+	chunk->seen[granule >> 6] &= ~(UINT64_C(1) << (granule & 63));
 }
 
 static inline bool rmr_is_seen(struct rmr_heap_dump *w, uint64_t address)

@@ -31,6 +31,33 @@ def traverse_of(cls):
     return ctypes.c_void_p.from_address(id(cls) + TP_TRAVERSE + trace_refs)
 
 
+def link_of(o, link):
+    """A pointer in the collector's head of an object: to the next (0) or the previous (1) head."""
+    head = (16 if sys.version_info >= (3, 8) else 32) + (16 if object.__basicsize__ == 32 else 0)
+    return ctypes.c_uint64.from_address(id(o) - head + 8 * link)
+
+
+def damaged(w, path, link):
+    """One of the collector's lists that leads back from its midst, forward or backward: what hangs on
+    others is met all the same, and once."""
+    keep = [[n] for n in range(100)]
+    gc.collect()  # all of them on one list, in their order
+    gc.disable()
+    here, there = link_of(keep[50], link), link_of(keep[25 if link == 0 else 75], link)
+    before, here.value = here.value, (there.value & ~3) | (here.value & 3)
+    try:
+        status, code, out = w.dump(path)
+    finally:
+        here.value = before
+        gc.enable()
+    assert (status, code) == (0, 0), (status, code, out)
+    dumped = lines(path)
+    assert "list of the garbage collector is damaged" in (dumped[-1]["partial"] or ""), dumped[-1]
+    found = [o["address"] for o in dumped if "address" in o]
+    assert len(set(found)) == len(found), "an object twice"
+    assert {id(o) for o in keep} <= set(found), "lost"
+
+
 def crash(w, path, address):
     """A tp_traverse at an address that is not mapped, or that never returns."""
     keep = [Victim() for _ in range(5)]
@@ -110,6 +137,8 @@ def main():
     driver, reader, path = sys.argv[1:4]
     w = walker.Walker(driver, reader)
     crash(w, path, 4096)
+    damaged(w, path, 0)
+    damaged(w, path, 1)
     values(w, path)
     in_place(w, path)
     meliae(w, path)
