@@ -95,10 +95,13 @@ class OneDump(Models):
         rows, = self.ask(path, "cycles --each --limit 0")
         self.assertEqual(sorted((r["address"], r["count"], r["bytes"], r["state"]) for r in rows),
                          model.cycles())
+        # A ring cannot be taken to pieces where names have what parts them.
+        arrows = any(" ->" in model.label(a) + (name or "")
+                     for a in heap.objects for name, _ in model.names(a))
         for row in rows:
             if row["count"] == 1:
                 self.assertEqual(row["types"], model.label(row["address"]))
-            if " ->" in row["types"]:
+            if arrows:
                 continue
             links, first = row["ring"].split(" -> "), row["address"]
             length = model.ring(first)
