@@ -211,6 +211,7 @@ enum rmr_kin {
 	RMR_KIN_OTHER,
 	RMR_KIN_DICT,
 	RMR_KIN_SEQUENCE, /**< list or tuple */
+	RMR_KIN_DEQUE,    /**< collections.deque */
 };
 /** Of the object's type, a built-in one or a class of the program. */
 enum rmr_kin rmr_names_kin(const struct rmr_heap *heap, uint32_t id);

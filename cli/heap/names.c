@@ -21,11 +21,12 @@ struct rmr_names {
 	enum {
 		NAMES_NONE,
 		NAMES_ITEMS, /* list, tuple: from the last to the first */
+		NAMES_DEQUE, /* from the first to the last */
 		NAMES_KEYS,  /* refs[first + i] has the key keys[i] */
 		NAMES_PAIRS, /* a value and a key in turns */
 		NAMES_CELL,
 	} rule;
-	uint64_t first;  /* ITEMS, KEYS, PAIRS: the first reference that has such a name */
+	uint64_t first;  /* ITEMS, DEQUE, KEYS, PAIRS: the first reference that has such a name */
 	bool key_first; /* PAIRS */
 };
 
@@ -88,13 +89,32 @@ bool rmr_names_key_first(const struct rmr_heap *heap, struct rmr_ids pairs)
 	return true;
 }
 
-static bool is_class_of(const struct rmr_heap *heap, uint32_t class, enum rmr_builtin builtin)
+/* What C code gives the objects of the type itself. */
+static enum rmr_kin own_kin(const struct rmr_heap *heap, uint32_t type)
+{
+	switch ((enum rmr_builtin)heap->builtins[type]) {
+	case RMR_BUILTIN_DICT:
+		return RMR_KIN_DICT;
+	case RMR_BUILTIN_LIST:
+	case RMR_BUILTIN_TUPLE:
+		return RMR_KIN_SEQUENCE;
+	case RMR_BUILTIN_OTHER:
+		if (!strcmp(heap->types[type].label, "frozendict"))
+			return RMR_KIN_DICT;
+		return strcmp(heap->types[type].label, "collections.deque") ? RMR_KIN_OTHER
+									    : RMR_KIN_DEQUE;
+	default:
+		return RMR_KIN_OTHER;
+	}
+}
+
+static enum rmr_kin kin_of_class(const struct rmr_heap *heap, uint32_t class)
 {
 	for (uint32_t type = 0; type < heap->counts.types; type++) {
-		if (heap->builtins[type] == builtin && heap->types[type].class_id == class)
-			return true;
+		if (heap->types[type].class_id == class)
+			return own_kin(heap, type);
 	}
-	return false;
+	return RMR_KIN_OTHER;
 }
 
 /* The class's shape alone is asked: any other name may ask for a class. */
@@ -118,15 +138,11 @@ struct rmr_ids rmr_names_mro(const struct rmr_heap *heap, uint32_t class)
 static enum rmr_kin inherited_kin(const struct rmr_heap *heap, uint32_t type)
 {
 	struct rmr_ids ids = rmr_names_mro(heap, heap->types[type].class_id);
+	enum rmr_kin kin = RMR_KIN_OTHER;
 
-	for (uint64_t i = 0; i < ids.count; i++) {
-		if (is_class_of(heap, ids.ids[i], RMR_BUILTIN_DICT))
-			return RMR_KIN_DICT;
-		if (is_class_of(heap, ids.ids[i], RMR_BUILTIN_LIST) ||
-			is_class_of(heap, ids.ids[i], RMR_BUILTIN_TUPLE))
-			return RMR_KIN_SEQUENCE;
-	}
-	return RMR_KIN_OTHER;
+	for (uint64_t i = 0; i < ids.count && kin == RMR_KIN_OTHER; i++)
+		kin = kin_of_class(heap, ids.ids[i]);
+	return kin;
 }
 
 enum rmr_kin rmr_names_kin(const struct rmr_heap *heap, uint32_t id)
@@ -138,20 +154,9 @@ enum rmr_kin rmr_names_kin(const struct rmr_heap *heap, uint32_t id)
 	unsigned char kin = atomic_load(&heap->kinds[type]);
 	if (kin != RMR_KIN_UNKNOWN)
 		return (enum rmr_kin)kin;
-	switch ((enum rmr_builtin)heap->builtins[type]) {
-	case RMR_BUILTIN_DICT:
-		kin = RMR_KIN_DICT;
-		break;
-	case RMR_BUILTIN_LIST:
-	case RMR_BUILTIN_TUPLE:
-		kin = RMR_KIN_SEQUENCE;
-		break;
-	case RMR_BUILTIN_OTHER:
+	kin = (unsigned char)own_kin(heap, type);
+	if (kin == RMR_KIN_OTHER && heap->builtins[type] == RMR_BUILTIN_OTHER)
 		kin = (unsigned char)inherited_kin(heap, type);
-		break;
-	default:
-		kin = RMR_KIN_OTHER;
-	}
 	/* A note to ourselves: the answer is the same whoever finds it. */
 	atomic_store(&heap->kinds[type], kin);
 	return (enum rmr_kin)kin;
@@ -178,6 +183,10 @@ static void choose_rule(struct rmr_names *names, uint32_t id, uint64_t len)
 	enum rmr_kin kin = rmr_names_kin(heap, id);
 	if (kin == RMR_KIN_SEQUENCE && (!exact || names->refs == len)) {
 		names->rule = NAMES_ITEMS;
+		names->first = names->refs - len;
+	}
+	if (kin == RMR_KIN_DEQUE) {
+		names->rule = NAMES_DEQUE;
 		names->first = names->refs - len;
 	}
 	if (kin == RMR_KIN_DICT && (exact ? names->refs == 2 * len : names->refs >= 2 * len)) {
@@ -257,6 +266,7 @@ bool rmr_names_has(const struct rmr_names *names, uint64_t index)
 		return true;
 	switch (names->rule) {
 	case NAMES_ITEMS:
+	case NAMES_DEQUE:
 	case NAMES_PAIRS:
 		return index >= names->first && index < names->refs;
 	case NAMES_KEYS:
@@ -343,6 +353,7 @@ struct rmr_items rmr_names_items(const struct rmr_heap *heap, uint32_t id)
 	choose_rule(&names, id, rmr_heap_len(heap, id));
 	switch (names.rule) {
 	case NAMES_ITEMS:
+	case NAMES_DEQUE:
 		items = (struct rmr_items){names.first, names.refs - names.first, 1};
 		break;
 	case NAMES_KEYS:
@@ -381,6 +392,9 @@ char *rmr_names_text(const struct rmr_names *names, uint64_t index)
 	switch (names->rule) {
 	case NAMES_ITEMS:
 		rmr_text_format(&text, "[%llu]", (unsigned long long)(names->refs - 1 - index));
+		break;
+	case NAMES_DEQUE:
+		rmr_text_format(&text, "[%llu]", (unsigned long long)(index - names->first));
 		break;
 	case NAMES_PAIRS:
 		if (rmr_names_is_key(names, index))

@@ -126,6 +126,31 @@ uint64_t rmr_frames_code(struct rmr_heap_dump *w, const struct rmr_type_info *in
 	return rmr_frames_is_code(w, code) ? code : 0;
 }
 
+// What lies behind the locals is the evaluation stack: a name for what is visited and has none yet,
+// as the object that a coroutine awaits.
+static void add_stack(struct rmr_heap_dump *w, uint64_t code, uint64_t locals)
+{
+	const struct rmr_layout *l = w->rt.layout;
+	uint64_t size = (uint64_t)rmr_at32(&w->rt, code, l->code_stacksize), names;
+	uint64_t at = locals;
+
+	if (w->rt.minor >= 11) {
+		at += 8 * (uint64_t)(uint32_t)rmr_at32(&w->rt, code, l->code_nlocalsplus);
+	} else {
+		at += 8 * (uint64_t)rmr_at32(&w->rt, code, l->code_nlocals);
+		names = rmr_at(&w->rt, code, l->code_cellvars);
+		at += is_tuple(w, names) ? 8 * rmr_at(&w->rt, names, 16) : 0;
+		names = rmr_at(&w->rt, code, l->code_freevars);
+		at += is_tuple(w, names) ? 8 * rmr_at(&w->rt, names, 16) : 0;
+	}
+	for (uint64_t i = 0; i < size && i < MAX_LOCALS; i++) {
+		bool borrowed;
+		uint64_t value = untag(w, rmr_word(at, i * 8), &borrowed);
+		rmr_names_add(w, value, (struct rmr_name){(uintptr_t) "<stack>", RMR_STYLE_PLAIN, true},
+			true);
+	}
+}
+
 // The attribute that shows the code.
 static const char *code_name(struct rmr_heap_dump *w, const struct rmr_type_info *info)
 {
@@ -145,9 +170,11 @@ void rmr_frames_collect(struct rmr_heap_dump *w, const struct rmr_type_info *inf
 	if (!code)
 		return;
 	if (rt->minor <= 10) {
-		if (info->kind == RMR_KIND_FRAME)
-			rmr_frames_add_locals(w, code,
-				object + rt->header + (uint64_t)layout->frame_locals, RMR_STYLE_ATTR);
+		if (info->kind != RMR_KIND_FRAME)
+			return;
+		uint64_t locals = object + rt->header + (uint64_t)layout->frame_locals;
+		rmr_frames_add_locals(w, code, locals, RMR_STYLE_ATTR);
+		add_stack(w, code, locals);
 		return;
 	}
 	frame = inner_frame(w, info, object);
@@ -156,8 +183,8 @@ void rmr_frames_collect(struct rmr_heap_dump *w, const struct rmr_type_info *inf
 		(info->kind == RMR_KIND_FRAME &&
 			rmr_word8(frame, layout->frame_owner) != OWNER_FRAME_OBJECT))
 		return;
-	const char *names[] = {info->kind == RMR_KIND_FRAME ? "f_locals" : NULL, NULL,
-		code_name(w, info), NULL};
+	const char *names[] = {info->kind == RMR_KIND_FRAME ? "f_locals" : "<locals>", "<frame object>",
+		code_name(w, info), "<function>"};
 	int32_t places[] = {layout->frame_dict, layout->frame_object, layout->frame_code,
 		layout->frame_func};
 	for (int i = 0; i < 4; i++) {
@@ -165,14 +192,16 @@ void rmr_frames_collect(struct rmr_heap_dump *w, const struct rmr_type_info *inf
 		uint64_t value = rmr_word(frame, places[i]);
 		if (i >= 2)
 			value = untag(w, value, &borrowed);
-		struct rmr_name name = {(uintptr_t)names[i], names[i] ? RMR_STYLE_ATTR : RMR_STYLE_NULL,
-			true};
+		struct rmr_name name = {(uintptr_t)names[i],
+			*names[i] == '<' ? RMR_STYLE_PLAIN : RMR_STYLE_ATTR, true};
 		// Only as names: whether each is owned depends on the frame's state.
 		rmr_names_add(w, value, name, true);
 	}
 	uint32_t before = w->candidate_count;
-	rmr_frames_add_locals(w, code, frame + (uint64_t)layout->frame_locals,
+	uint64_t locals = frame + (uint64_t)layout->frame_locals;
+	rmr_frames_add_locals(w, code, locals,
 		info->kind == RMR_KIND_FRAME ? RMR_STYLE_ATTR : RMR_STYLE_LOCAL);
+	add_stack(w, code, locals);
 	// A running generator's slots are visited by its thread, not by the collector.
 	for (uint32_t i = before; i < w->candidate_count; i++)
 		w->candidates[i].borrowed = true;

@@ -200,6 +200,24 @@ static void add_lru_entries(struct rmr_heap_dump *w, uint64_t object)
 	}
 }
 
+// Modules/_elementtree.c, ElementObject: what is beyond tag, text and tail lies in a block of its own,
+// {attrib, length, allocated, children}. All of it is visited.
+static void add_element(struct rmr_heap_dump *w, uint64_t object)
+{
+	enum { EXTRA = 40, LENGTH = 8, CHILDREN = 24, MAX_NAMED = 64 };
+	uint64_t extra = rmr_at(&w->rt, object, EXTRA);
+
+	if (!rmr_memory_has(w, extra, CHILDREN + 8))
+		return;
+	rmr_names_add(w, rmr_word(extra, 0), RMR_C_NAME("attrib"), true);
+	uint64_t count = rmr_word(extra, LENGTH), children = rmr_word(extra, CHILDREN);
+	if (count > MAX_NAMED || !rmr_memory_has(w, children, count * 8))
+		return;
+	for (uint64_t i = 0; i < count; i++)
+		rmr_names_add(w, rmr_word(children, i * 8),
+			(struct rmr_name){i, RMR_STYLE_INDEX, true}, true);
+}
+
 // A struct sequence (os.stat_result, time.struct_time) has more fields than items: those are members
 // of the type, behind its items (Objects/structseq.c).
 static bool is_beyond_items(struct rmr_heap_dump *w, const struct rmr_type_info *info,
@@ -251,6 +269,9 @@ void rmr_names_collect(struct rmr_heap_dump *w, const struct rmr_type_info *info
 		break;
 	case RMR_KIND_LRU_CACHE:
 		add_lru_entries(w, object);
+		break;
+	case RMR_KIND_ELEMENT:
+		add_element(w, object);
 		break;
 	case RMR_KIND_DATETIME:
 		add_datetime(w, info, object);

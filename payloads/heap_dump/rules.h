@@ -13,7 +13,7 @@
 struct rmr_rule_field {
 	uint16_t offset;  /**< in the object, 16-byte header; 0 ends the list */
 	bool borrowed;    /**< holds no reference count */
-	const char *name; /**< attribute, or NULL for none */
+	const char *name; /**< attribute; "<what it is>" where Python has none for it; or NULL for no name */
 };
 
 struct rmr_rule {

@@ -152,7 +152,8 @@ static void find_c_kind(struct rmr_heap_dump *w, struct rmr_type_info *info, uin
 		const char *name;
 		uint8_t kind;
 	} kinds[] = {
-		{"collections.deque", RMR_KIND_VAR},
+		{"collections.deque", RMR_KIND_VAR}, {"frozendict", RMR_KIND_DICT},
+		{"xml.etree.ElementTree.Element", RMR_KIND_ELEMENT},
 		{"functools._lru_cache_wrapper", RMR_KIND_LRU_CACHE},
 		{"datetime.datetime", RMR_KIND_DATETIME}, {"datetime.time", RMR_KIND_DATETIME},
 	};
@@ -214,6 +215,8 @@ static void add_rules(struct rmr_heap_dump *w, struct field_list *list, uint64_t
 			struct rmr_name name = {(uintptr_t)field->name, RMR_STYLE_ATTR, true};
 			if (!field->name)
 				name = (struct rmr_name){0, RMR_STYLE_NULL, true};
+			else if (*field->name == '<')
+				name.style = RMR_STYLE_PLAIN;
 			add_field(list, name, field->offset, field->borrowed);
 		}
 	}

@@ -57,6 +57,7 @@ enum rmr_kind {
 	RMR_KIND_RANGE,
 	RMR_KIND_DTYPE, /**< numpy.dtype */
 	RMR_KIND_LRU_CACHE,
+	RMR_KIND_ELEMENT, /**< xml.etree.ElementTree.Element */
 	RMR_KIND_VAR, /**< ob_size is the len: deque */
 	// buffers.c knows their bytes, as it does a bytearray's.
 	RMR_KIND_ARRAY, /**< array.array */

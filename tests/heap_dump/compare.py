@@ -2,6 +2,7 @@
 """compare.py DRIVER READER FILE [in-place]: dumps a varied heap of this interpreter and compares every object
 with Python's own answer. Prints differences, ends with 0 if there are none."""
 import array
+import collections
 import ctypes
 import gc
 import json
@@ -12,6 +13,7 @@ import types
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import inventory
 import varied
 import walker
 
@@ -226,8 +228,8 @@ def resolve(o, name):
 
 def check_names(objects, dump, shapes, skip, result):
     """Names of references: those that are given are right, those of instances are there."""
-    mutable = (varied.Plain, varied.Slots, varied.NoSlots, varied.WeakSlots, varied.Concrete,
-               varied.Error)
+    mutable = {varied.Plain, varied.Slots, varied.NoSlots, varied.WeakSlots, varied.Concrete,
+               varied.Error}
     for o in objects:
         d = dump.get(id(o))
         if d is None:
@@ -254,8 +256,43 @@ def check_names(objects, dump, shapes, skip, result):
             if id(got) != edge and name not in (".__notes__", ".__type_params__", ".__annotations__",
                                                 ".__annotate__", ".__builtins__"):
                 result.differs("name", o, name, repr(got)[:50] + " " + str(dump.get(edge))[:80])
-        if isinstance(o, mutable) and (len(names) < len(edges) or None in names):
+        # Not isinstance(), which changes an abstract class.
+        if mutable & set(type(o).__mro__) and (len(names) < len(edges) or None in names):
             result.differs("no name", o, names, edges)
+
+
+def edges(d, dump, shapes, kind):
+    """The names of an object's references, as FORMAT.md has the rules, with what they lead to."""
+    refs = d["refs"]
+    names = list(shapes[d["shape"]]) if "shape" in d else []
+    names += [None] * (len(refs) - len(names))
+    keys, n = d.get("keys", []), d.get("len", 0)
+    for i, key in enumerate(keys):
+        names[len(refs) - len(keys) + i] = "[%r]" % (dump[key].get("value"),)
+    first = len(refs) - n
+    if kind in (list, tuple) and n and first >= 0:
+        for i in range(n):
+            names[first + i] = "[%d]" % (n - 1 - i)
+    elif kind is collections.deque and n and first >= 0:
+        for i in range(n):
+            names[first + i] = "[%d]" % i
+    elif kind is dict and not keys and n and len(refs) >= 2 * n:
+        for i in range(len(refs) - 2 * n, len(refs), 2):
+            names[i] = "[%r]" % (dump[refs[i + 1]].get("value"),)
+    return list(zip(names, refs + d.get("hidden", [])))
+
+
+def check_named(wanted, dump, shapes, result):
+    """The references that a person asks for by name are there, one of each kind."""
+    for what, owner, name, target in wanted:
+        kinds = [kind for kind in (list, tuple, dict, collections.deque) if isinstance(owner, kind)]
+        told = edges(dump[id(owner)], dump, shapes, kinds[0] if kinds else None)
+        dicts = [child for step, child in told if step == ".__dict__"]
+        if dicts and name[0] == "." and name != ".__dict__":
+            told = told + [(step, child) for step, child in edges(dump[dicts[0]], dump, shapes, dict)]
+            told = told + [("." + step[2:-2], child) for step, child in told if step and step[:2] == "['"]
+        if (name, id(target)) not in told:
+            result.differs("not named", owner, (what, name), [step for step, _ in told])
 
 
 class Held(object):
@@ -348,6 +385,7 @@ def main():
     w = walker.Walker(driver, reader)
     varied.build()
     held = Held(w.lib)
+    wanted = inventory.named(inventory.holder)
     fd, process = w.start(path)
     arguments = w.arguments(fd, in_place=sys.argv[4:] == ["in-place"])
     call = w.lib.rmr_test_dump
@@ -356,11 +394,12 @@ def main():
     gc.disable()
     objects = closure(gc.get_objects() + [sys.modules])
     # The tools of this comparison change while it runs.
-    skip = set(map(id, [objects, facts, facts.__dict__, sys._getframe(), facts.size, facts.rc, facts.len,
+    skip = set(map(id, [objects, facts, wanted, facts.__dict__, sys._getframe(), facts.size, facts.rc, facts.len,
                         facts.address, facts.starts, facts.refs, varied.KEEP, locals(),
                         process.__dict__]))
     skip.update(id(o) for o in objects if type(o) is type(sys._getframe()) and
                 o.f_code in (main.__code__, Facts.collect.__code__, closure.__code__))
+    lacking = inventory.missing(objects)
     facts.collect(objects)
     status = call(*arguments)
     out = process.communicate()[0].decode()
@@ -369,8 +408,11 @@ def main():
         return 1
     dump, shapes, roots, end = load(path)
     result = compare(objects, facts, dump, skip)
+    if lacking:
+        result.differs("no instance", lacking, "one of each type", lacking)
     check_refs(dump, result)
     check_names(objects, dump, shapes, skip, result)
+    check_named(wanted, dump, shapes, result)
     check_roots(roots, dump, result)
     held.check(roots, result)
     told, over, worst = explained(dump, roots)

@@ -33,6 +33,8 @@ import weakref
 import xml.etree.ElementTree as etree
 import zlib
 
+import inventory
+
 try:
     import dataclasses
 except ImportError:
@@ -372,6 +374,7 @@ def build():
     callables()
     errors()
     library()
+    KEEP.append(inventory.build())
     arrays()
     KEEP.append(Sizer())
     event = threading.Event()
