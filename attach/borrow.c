@@ -5,6 +5,7 @@
 #include "attach/log.h"
 #include "attach/pause.h"
 #include "attach/points.h"
+#include "attach/program.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -480,6 +481,8 @@ static struct rmr_error *check_libc_thread(const struct borrow *b)
 		return NULL;
 	if (b->pause.tracee.tid != b->target->pid)
 		return unsafe(b, "not one of the C library's");
+	if (rmr_program_is_loading(b->target))
+		return unsafe(b, "in a program that is just starting");
 	return rmr_error_create(RMR_E_UNSUPPORTED, 0, "process %d runs in an emulator, such as valgrind",
 		(int)b->target->pid);
 }

@@ -11,4 +11,7 @@
  */
 bool rmr_linkmap_has(const struct rmr_target *target, struct rmr_module *module);
 
+/** True if the loader is at work: it starts the program, or brings in or removes a library. */
+bool rmr_linkmap_is_changing(const struct rmr_target *target);
+
 #endif

@@ -23,27 +23,22 @@ bool rmr_pause_is_spurious(const struct rmr_pause *pause)
 }
 
 /*
- * The target's memory was opened before this stop, and its descriptor stays with that memory: after
- * an exec it reads nothing, while registers would be those of a program that nothing is known of. And
- * the thread was listed before it was seized: only now its number cannot be given to another's.
+ * Only now that it stands still cannot it become another program by itself, whose registers would be
+ * those of a program that nothing is known of. And the thread was listed before it was seized: only now
+ * its number cannot be given to another's.
  */
 static struct rmr_error *check_thread(const struct rmr_target *target, pid_t tid)
 {
 	char path[RMR_PROCFS_PATH];
-	unsigned char byte;
 	struct rmr_error *err = rmr_target_check(target);
 
 	if (err)
 		return err;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)target->pid, (int)tid);
-	if (access(path, F_OK) < 0)
-		return rmr_error_create(RMR_E_GONE, 0, "thread %d is not one of process %d any more",
-			(int)tid, (int)target->pid);
-	if (rmr_target_read_some(target, target->interpreter->start, &byte, sizeof(byte)) ==
-		sizeof(byte))
+	if (access(path, F_OK) == 0)
 		return NULL;
-	return rmr_error_create(
-		RMR_E_TARGET, 0, "process %d has just become another program", (int)target->pid);
+	return rmr_error_create(RMR_E_GONE, 0, "thread %d is not one of process %d any more", (int)tid,
+		(int)target->pid);
 }
 
 static struct rmr_error *mend(struct rmr_pause *pause)

@@ -23,7 +23,7 @@ struct rmr_pause {
 /**
  * Stops @p tid as rmr_tracee_stop() does, and reads its registers. An EINTR that no signal caused is
  * taken back at once: whatever comes, the call is issued again. Errors as rmr_tracee_stop()'s, and
- * RMR_E_TARGET if the process has become another program, RMR_E_GONE if the number is by now that of a
+ * RMR_E_GONE if the process has become another program, or the number is by now that of a
  * thread of another process; then the thread is let go.
  */
 struct rmr_error *rmr_pause_begin(struct rmr_pause *pause, struct rmr_target *target, pid_t tid,

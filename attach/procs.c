@@ -147,9 +147,11 @@ static const char *short_reason(const struct rmr_error *err)
 	case RMR_E_TRACED:
 		return "traced";
 	case RMR_E_STATE:
-		return strstr(err->message, "zombie")	? "zombie"
-		       : strstr(err->message, "frozen") ? "frozen"
-							: "stopped";
+		/* The other messages do not have the program's name in them. */
+		return strstr(err->message, ") is stopped")	 ? "stopped"
+		       : strstr(err->message, "is a zombie")	 ? "zombie"
+		       : strstr(err->message, "is frozen by")	 ? "frozen"
+								 : "starting";
 	case RMR_E_NOT_PYTHON:
 		return "not running";
 	default:

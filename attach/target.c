@@ -5,6 +5,7 @@
 #include "attach/diagnose.h"
 #include "attach/linkmap.h"
 #include "attach/log.h"
+#include "attach/program.h"
 #include "attach/target_internal.h"
 
 #include <dirent.h>
@@ -19,11 +20,14 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 static const char proc[] = "/proc";
 
 enum {
 	EXIT_MS = 1000, /* from the end of a process's memory to its own, on a busy machine */
+	START_MS = 1000, /* for a program to begin: until exec and the loader are done */
+	START_STEP_NS = 1000000,
 };
 
 /* The symbols of all files of a target together: a hostile one's must not take all our memory or time. */
@@ -192,22 +196,46 @@ static struct rmr_error *find_libc(struct rmr_target *target)
 	return rmr_error_hint(err, "remora needs a dynamically linked glibc in the target");
 }
 
+/*
+ * The memory first: its descriptor stays with one program's memory, and the maps of another, or half of
+ * its own, show by that (rmr_program_is_current()).
+ */
 static struct rmr_error *open_files(struct rmr_target *target)
 {
 	char path[RMR_PROCFS_PATH];
 	_rmr_free_ char *text = NULL;
 	size_t size;
 
+	snprintf(path, sizeof(path), "%s/%d/mem", proc, (int)target->pid);
+	target->memory = open(path, O_RDWR | O_CLOEXEC);
+	if (target->memory < 0)
+		return rmr_diagnose_attach(proc, target->pid, RMR_DIAGNOSE_READ, errno);
+	struct rmr_error *err = rmr_program_init(target);
+	if (err)
+		return err;
 	int errnum = rmr_procfs_read(proc, target->pid, "maps", &text, &size);
 	if (errnum == ENOMEM)
 		return &rmr_enomem;
 	if (errnum)
 		return rmr_diagnose_attach(proc, target->pid, RMR_DIAGNOSE_READ, errnum);
-	snprintf(path, sizeof(path), "%s/%d/mem", proc, (int)target->pid);
-	target->memory = open(path, O_RDWR | O_CLOEXEC);
-	if (target->memory < 0)
-		return rmr_diagnose_attach(proc, target->pid, RMR_DIAGNOSE_READ, errno);
 	return rmr_maps_init(&target->maps, text, size);
+}
+
+static void close_files(struct rmr_target *target)
+{
+	for (size_t i = 0; i < target->module_count; i++)
+		rmr_image_destroy(target->modules[i].image);
+	free(target->modules);
+	rmr_maps_deinit(&target->maps);
+	if (target->memory >= 0)
+		close(target->memory);
+	target->modules = NULL;
+	target->module_count = 0;
+	target->table_bytes = 0;
+	target->interpreter = target->libc = NULL;
+	target->libc_parts[0] = target->libc_parts[1] = NULL;
+	target->python = (struct rmr_python){0};
+	target->memory = -1;
 }
 
 static struct rmr_error *open_pidfd(struct rmr_target *target)
@@ -248,6 +276,13 @@ static struct rmr_error *exited(const struct rmr_target *target)
 	return rmr_error_create(RMR_E_GONE, 0, "process %d has exited", (int)target->pid);
 }
 
+static struct rmr_error *replaced(const struct rmr_target *target)
+{
+	return rmr_error_hint(rmr_error_create(RMR_E_GONE, 0,
+			"process %d has just become another program", (int)target->pid),
+		"try again: its number stays the same");
+}
+
 struct rmr_error *rmr_target_check(const struct rmr_target *target)
 {
 	const struct rmr_module *known = target->libc ? target->libc : target->interpreter;
@@ -256,14 +291,81 @@ struct rmr_error *rmr_target_check(const struct rmr_target *target)
 
 	if (has_exited(target, 0))
 		return exited(target);
-	/* The descriptor stays with the memory that it was opened for. */
-	if (!known || rmr_target_read_some(target, known->start, &byte, 1) == 1)
+	if (!known || (rmr_target_read_some(target, known->start, &byte, 1) == 1 &&
+			      rmr_program_is_current(target)))
 		return NULL;
 	bool other = !rmr_status_read(proc, target->pid, &status) && status.has_memory;
 	if (!other && has_exited(target, EXIT_MS))
 		return exited(target);
-	return rmr_error_create(RMR_E_GONE, 0, "process %d has just become another program",
-		(int)target->pid);
+	return replaced(target);
+}
+
+static struct rmr_error *read_program(struct rmr_target *target)
+{
+	struct rmr_error *err = open_files(target);
+
+	if (!err)
+		err = list_modules(target);
+	if (!err)
+		err = rmr_python_find(target);
+	if (!err)
+		err = find_libc(target);
+	return err;
+}
+
+/*
+ * Code that a vfork()ed child runs would run in its parent's memory, while that stands still, and end in
+ * the midst of it when the child starts its program.
+ */
+static struct rmr_error *check_own_memory(const struct rmr_target *target)
+{
+	struct rmr_status status;
+
+	if (rmr_status_read(proc, target->pid, &status) ||
+		!rmr_program_is_borrowed(target, status.parent))
+		return NULL;
+	return rmr_error_hint(rmr_error_create(RMR_E_STATE, 0,
+			"process %d is about to start a program: it still runs in the memory of process %d",
+			(int)target->pid, (int)status.parent),
+		"use %d, or try again", (int)status.parent);
+}
+
+/*
+ * NULL if what was seen of the process is of one program; else why it may not be. @p err: what was found.
+ */
+static struct rmr_error *check_moment(const struct rmr_target *target, const struct rmr_error *err)
+{
+	if (target->memory < 0 || has_exited(target, 0))
+		return NULL;
+	if (!rmr_program_is_current(target))
+		return replaced(target);
+	if (!err && target->random)
+		return target->read_only ? NULL : check_own_memory(target);
+	if (!rmr_program_is_loading(target) && !rmr_program_has_new_files(target))
+		return NULL;
+	return rmr_error_hint(rmr_error_create(RMR_E_STATE, 0,
+			"process %d is just starting its program", (int)target->pid),
+		"try again");
+}
+
+/* Again and again, as long as the program changes while it is looked at. */
+static struct rmr_error *find_program(struct rmr_target *target)
+{
+	uint64_t end = rmr_log_now() + START_MS * UINT64_C(1000000);
+
+	for (;;) {
+		struct rmr_error *err = read_program(target);
+		struct rmr_error *moment = check_moment(target, err);
+		if (!moment)
+			return err;
+		rmr_error_destroy(err);
+		if (rmr_log_now() > end)
+			return moment;
+		rmr_log("%s", moment->message);
+		rmr_error_destroy(moment);
+		close_files(target);
+		nanosleep(&(struct timespec){.tv_nsec = START_STEP_NS}, NULL);
+	}
 }
 
 static struct rmr_error *open_target(struct rmr_target *target)
@@ -287,16 +389,8 @@ static struct rmr_error *open_target(struct rmr_target *target)
 		return err;
 	target->inner = status.depth ? status.inner : target->pid;
 	target->nested = status.depth > 1;
-	err = open_files(target);
-	if (!err)
-		err = list_modules(target);
-	if (!err)
-		err = rmr_python_find(target);
-	if (!err)
-		err = find_libc(target);
-	if (!err)
-		err = rmr_target_check(target);
-	return err;
+	err = find_program(target);
+	return err ? err : rmr_target_check(target);
 }
 
 static struct rmr_error *create(pid_t pid, bool read_only, struct rmr_target **ret)
@@ -341,12 +435,7 @@ void rmr_target_close(struct rmr_target *target)
 {
 	if (!target)
 		return;
-	for (size_t i = 0; i < target->module_count; i++)
-		rmr_image_destroy(target->modules[i].image);
-	free(target->modules);
-	rmr_maps_deinit(&target->maps);
-	if (target->memory >= 0)
-		close(target->memory);
+	close_files(target);
 	if (target->pidfd >= 0)
 		close(target->pidfd);
 	free(target);

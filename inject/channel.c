@@ -14,8 +14,9 @@ union control {
 	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
-static struct rmr_error *agent_gone(void)
+static struct rmr_error *agent_gone(struct rmr_channel *channel)
 {
+	channel->closed = true;
 	return rmr_error_create(RMR_E_TARGET, 0, "the agent in the target is gone");
 }
 
@@ -39,7 +40,7 @@ struct rmr_error *rmr_channel_send(struct rmr_channel *channel, const void *fram
 		if (sendmsg(channel->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 			return NULL;
 		if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
-			return agent_gone();
+			return agent_gone(channel);
 		if (errno != EAGAIN && errno != EINTR)
 			return rmr_error_create(RMR_E_OS, errno, "cannot send to the agent");
 		struct pollfd poll_fd = {.fd = channel->fd, .events = POLLOUT};
@@ -59,6 +60,7 @@ static struct rmr_error *receive(struct rmr_channel *channel, enum rmr_channel_e
 
 	ssize_t size = recvmsg(channel->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (size == 0 || (size < 0 && errno == ECONNRESET)) {
+		channel->closed = true;
 		*ret = RMR_CHANNEL_CLOSED;
 		return NULL;
 	}
@@ -104,6 +106,7 @@ struct rmr_error *rmr_channel_receive(struct rmr_channel *channel, unsigned time
 		// A child that the target forked meanwhile may hold the socket open: the process's own
 		// end counts too.
 		if (ready > 0 && (fds[0].revents || fds[1].revents)) {
+			channel->closed = true;
 			*ret = RMR_CHANNEL_CLOSED;
 			return NULL;
 		}

@@ -17,6 +17,7 @@ struct rmr_channel {
 	char frame[RMR_FRAME_MAX] __attribute__((aligned(16)));
 	size_t size;   /**< of the last frame received */
 	int frame_fd;  /**< descriptor that came with it, or -1; take it with rmr_take_fd() */
+	bool closed;   /**< the agent or the whole target was seen to be gone */
 };
 
 /**

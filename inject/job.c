@@ -41,16 +41,19 @@ static struct rmr_error *send_control(struct rmr_session *session, uint32_t type
 	return rmr_channel_send(&session->channel, &frame, sizeof(frame), -1, 1000);
 }
 
-static struct rmr_error *target_gone(struct rmr_session *session)
+/** @p err, or, if the target has come to its end, that. In one that is about to, no thread starts. */
+static struct rmr_error *explain_end(struct rmr_session *session, struct rmr_error *err)
 {
-	struct rmr_error *err = rmr_target_check(session->target);
-
-	session->job_runs = false;
-	if (!err)
-		return rmr_error_create(RMR_E_TARGET, 0, "the agent in the target has ended");
+	if (!err || (!session->channel.closed && err->code != RMR_E_NO_MEMORY))
+		return err;
+	session->job_runs &= !session->channel.closed;
+	struct rmr_error *reason = rmr_session_check(session, true);
+	if (!reason)
+		return err;
 	rmr_error_destroy(err);
-	return rmr_error_create(RMR_E_TARGET, 0, "the target (PID %d) exited midway",
-		rmr_target_pid(session->target));
+	err = rmr_error_create(RMR_E_TARGET, 0, "the job was cut off: %s", reason->message);
+	rmr_error_destroy(reason);
+	return err;
 }
 
 /** The target's text goes to a terminal: no control characters. */
@@ -179,7 +182,8 @@ static struct rmr_error *wait_for_job(struct rmr_session *session, struct wait *
 			err = send_control(session, RMR_FRAME_CANCEL);
 			break;
 		case RMR_CHANNEL_CLOSED:
-			return target_gone(session);
+			return rmr_error_create(
+				RMR_E_TARGET, 0, "the agent in the target has ended");
 		}
 		if (err)
 			return err;
@@ -347,6 +351,7 @@ struct rmr_error *rmr_session_run(struct rmr_session *session, const struct rmr_
 		err = wait_for_job(session, &wait);
 	if (!err)
 		err = outcome_error(&wait);
+	err = explain_end(session, err);
 	if (err && run->kind == RMR_RUN_LIBRARY && strstr(err->message, "/proc/self/task/"))
 		err = rmr_error_hint(err, "where the target sees no /proc (a bare chroot) no C payload "
 					  "can be loaded; a Python payload can be run");
@@ -435,14 +440,13 @@ struct rmr_error *rmr_session_dump_start(struct rmr_session *session,
 		err = send_maps(&session->channel, session->number, rmr_target_pid(session->target));
 	if (!err)
 		err = send_job(session, &job, dump->in_place ? ring_fd : -1);
-	if (err)
-		return err;
 	struct wait wait = {.stop_at_dump = true};
-	err = wait_for_job(session, &wait);
+	if (!err)
+		err = wait_for_job(session, &wait);
 	if (!err && !session->job_runs)
 		err = outcome_error(&wait);
 	if (err)
-		return err;
+		return explain_end(session, err);
 	if (!session->job_runs)
 		return rmr_error_create(RMR_E_PROTOCOL, 0, "the dump ended before it began");
 	if (dump->in_place) {
@@ -480,5 +484,5 @@ struct rmr_error *rmr_session_dump_finish(struct rmr_session *session)
 				"the twin was ended: the cgroup's memory ran short"),
 			"the target goes on; free memory, or use --in-place");
 	}
-	return err ? err : outcome_error(&wait);
+	return err ? explain_end(session, err) : outcome_error(&wait);
 }

@@ -19,6 +19,8 @@
 
 // How long a new thread may take before remora looks whether its maker is stuck.
 #define START_MS 500
+// From the end of a target's threads, the agent's among them, to that of its memory.
+#define END_MS 200
 // How long the agent may take to leave when it has nothing to do.
 #define LEAVE_MS 1000
 
@@ -189,17 +191,24 @@ static struct rmr_error *meet_boot(struct rmr_session *session)
 	return NULL;
 }
 
-/** The agent's end of the channel closed before it had answered. */
-static struct rmr_error *ended_early(const struct rmr_session *session)
+struct rmr_error *rmr_session_check(const struct rmr_session *session, bool patient)
 {
-	struct rmr_error *err = rmr_target_check(session->target);
+	uint64_t end = rmr_log_now() + END_MS * 1000000ull;
 
-	if (!err)
-		return rmr_error_hint(rmr_error_create(RMR_E_TARGET, 0,
-				"the agent got no file descriptor in the target"),
-			"it may have too many open files: raise its limit (RLIMIT_NOFILE)");
-	rmr_error_destroy(err);
-	return rmr_error_create(RMR_E_TARGET, 0, "the target ended during the attach");
+	for (;;) {
+		struct rmr_error *err = rmr_target_check(session->target);
+		if (err || !patient || rmr_log_now() > end)
+			return err;
+		pause_us(1000);
+	}
+}
+
+/** The agent's end of the channel closed before it had answered. */
+static struct rmr_error *ended_early(void)
+{
+	return rmr_error_hint(rmr_error_create(RMR_E_TARGET, 0,
+			"the agent got no file descriptor in the target"),
+		"it may have too many open files: raise its limit (RLIMIT_NOFILE)");
 }
 
 static struct rmr_error *expect_frame(struct rmr_session *session, uint32_t type, size_t size)
@@ -218,7 +227,7 @@ static struct rmr_error *expect_frame(struct rmr_session *session, uint32_t type
 	case RMR_CHANNEL_CANCEL:
 		return rmr_error_create(RMR_E_INTERRUPTED, 0, "interrupted");
 	case RMR_CHANNEL_CLOSED:
-		return ended_early(session);
+		return ended_early();
 	}
 	if (((struct rmr_frame *)session->channel.frame)->type != type ||
 		session->channel.size != size)
@@ -325,9 +334,8 @@ struct rmr_error *rmr_session_open(pid_t pid, const struct rmr_session_options *
 		err = attach(session);
 	}
 	if (err) {
-		// What fails in a process that has ended, or become another program, fails in odd ways.
 		struct rmr_error *now = session->target && err->code != RMR_E_INTERRUPTED
-			? rmr_target_check(session->target) : NULL;
+			? rmr_session_check(session, session->channel.closed) : NULL;
 		if (now) {
 			rmr_error_destroy(err);
 			err = now;

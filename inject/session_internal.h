@@ -22,4 +22,10 @@ struct rmr_session {
 	struct rmr_headroom_watch *watch; /**< over the living twin, or NULL */
 };
 
+/**
+ * What fails in a process that ends, or becomes another program, fails in odd ways: RMR_E_GONE with that
+ * reason if it is so, else NULL. @p patient: threads end first, so the rest is waited for a moment.
+ */
+struct rmr_error *rmr_session_check(const struct rmr_session *session, bool patient) RMR_MUST_CHECK;
+
 #endif

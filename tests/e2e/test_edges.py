@@ -4,6 +4,7 @@ and says why it does not attach."""
 import os
 import resource
 import shutil
+import signal
 import struct
 import subprocess
 import unittest
@@ -174,6 +175,76 @@ class Edges(support.LiveTest):
                 self.assertEqual(process.stdout.readline(), b"1\n")
                 self.refused(support.remora("run", process.pid, "-c", "pass"), 3, "emulator")
                 self.assertIsNone(process.poll())
+            finally:
+                process.kill()
+
+
+class Starting(support.LiveTest):
+    """Processes between two programs, held there by a FIFO that nobody writes yet."""
+
+    def fifo(self):
+        path = os.path.join(self.folder(), "fifo")
+        os.mkfifo(path)
+        return path
+
+    @staticmethod
+    def is_opening(pid, fifo):
+        """The thread waits in open() of the FIFO: openat, asm/unistd_64.h."""
+        return support.read("/proc/%d/syscall" % pid).startswith("257 ")
+
+    def started(self, preload):
+        """A Python whose loader waits for the last file of preload."""
+        fifo = self.fifo()
+        process = subprocess.Popen(pythons.main().command + ["-c", "import time; time.sleep(300)"],
+                                   stderr=subprocess.DEVNULL, env=dict(os.environ, LD_PRELOAD=preload + fifo))
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        support.wait_for(lambda: self.is_opening(process.pid, fifo), "the loader waits for the FIFO")
+        return process, fifo
+
+    def test_without_libraries(self):
+        """The loader has not come to the C library."""
+        process, fifo = self.started("")
+        self.refused(support.remora("run", process.pid, "-c", "print(1)"), 3, "is just starting its program")
+        remora = subprocess.Popen(support.command("run", process.pid, "-c", "print(6 * 7)"),
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=support.environment({
+                                      "REMORA_DEBUG": "1"}))
+        line = iter(remora.stderr.readline, b"")
+        self.assertTrue(any(b"is just starting its program" in text for text in line))
+        os.close(os.open(fifo, os.O_WRONLY))
+        out, err = remora.communicate(timeout=support.DEADLINE)
+        # It has come up by now, or is about to.
+        self.assertIn((remora.returncode, out), ((0, b"42\n"), (3, b"")), err)
+        self.assertNotRegex(err, b"no GNU C library|not a Python")
+
+    def test_without_thread_state(self):
+        """All files are there, but the C library has not set up its thread."""
+        process, fifo = self.started("libc.so.6 ")
+        self.refused(support.remora("run", process.pid, "--timeout", "0.5", "-c", "print(1)"), 3,
+                     "starting|dynamic loader")
+        os.close(os.open(fifo, os.O_WRONLY))
+        support.wait_for(lambda: support.remora("run", process.pid, "-c", "print(1)").out == "1\n", "it is up")
+
+    def test_in_its_parents_memory(self):
+        """Between vfork and exec: code run in the child would run in the parent, and end amid it."""
+        fifo = self.fifo()
+        code = ("import os, sys, time\n"
+                "os.posix_spawn('/bin/sleep', ['sleep', '300'], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 9, %r, 0, 0)])\n"
+                "print(1, flush=True)\ntime.sleep(300)" % fifo)
+        process = subprocess.Popen(pythons.main().command + ["-c", code], stdout=subprocess.PIPE)
+        children = "/proc/%d/task/%d/children" % (process.pid, process.pid)
+        with process:
+            try:
+                child = int(support.wait_for(lambda: support.read(children), "a child"))
+                self.addCleanup(os.kill, child, signal.SIGKILL)
+                support.wait_for(lambda: self.is_opening(child, fifo), "it waits for the FIFO")
+                self.refused(support.remora("run", child, "-c", "print(1)"), 3,
+                             "about to start a program.* memory of process %d" % process.pid)
+                self.assertRegex(support.remora("ps").out, r"\n *%d .* starting " % child)
+                os.close(os.open(fifo, os.O_WRONLY))
+                self.assertEqual(process.stdout.readline(), b"1\n")
+                self.refused(support.remora("run", child, "-c", "print(1)"), 3, "not a Python")
+                self.good(support.remora("run", process.pid, "-c", "print(1)"))
             finally:
                 process.kill()
 
