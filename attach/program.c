@@ -23,8 +23,11 @@ struct rmr_error *rmr_program_init(struct rmr_target *target)
 	size_t size = 0;
 
 	target->random = target->loader = 0;
-	if (rmr_procfs_read(proc, target->pid, "auxv", &text, &size) == ENOMEM)
+	int errnum = rmr_procfs_read(proc, target->pid, "auxv", &text, &size);
+	if (errnum == ENOMEM)
 		return &rmr_enomem;
+	/* The kernel writes it last of all (fs/binfmt_elf.c, create_elf_tables()). */
+	target->beginning = !errnum && (size < sizeof(Elf32_auxv_t) || memcmp(text, "\0\0\0", 4) == 0);
 	for (size_t at = 0; at + sizeof(Elf64_auxv_t) <= size; at += sizeof(Elf64_auxv_t)) {
 		Elf64_auxv_t entry;
 		memcpy(&entry, text + at, sizeof(entry));
@@ -55,8 +58,7 @@ bool rmr_program_is_current(const struct rmr_target *target)
 
 bool rmr_program_is_loading(const struct rmr_target *target)
 {
-	/* The kernel writes the auxiliary vector last of all (fs/binfmt_elf.c, create_elf_tables()). */
-	return !target->random || (target->loader && rmr_linkmap_is_changing(target));
+	return target->beginning || (target->loader && rmr_linkmap_is_changing(target));
 }
 
 static const struct rmr_map *next_file(const struct rmr_maps *maps, size_t *at)

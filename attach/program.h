@@ -10,8 +10,8 @@
 #include "attach/target_internal.h"
 
 /**
- * Reads what the kernel told the program at its start: target->random and target->loader, 0 where that
- * cannot be had. To be called once target->memory is open.
+ * Reads what the kernel told the program at its start: target->random, ->loader and ->beginning. To be
+ * called once target->memory is open.
  */
 struct rmr_error *rmr_program_init(struct rmr_target *target) RMR_MUST_CHECK;
 

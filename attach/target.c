@@ -339,7 +339,7 @@ static struct rmr_error *check_moment(const struct rmr_target *target, const str
 		return NULL;
 	if (!rmr_program_is_current(target))
 		return replaced(target);
-	if (!err && target->random)
+	if (!err && !target->beginning)
 		return target->read_only ? NULL : check_own_memory(target);
 	if (!rmr_program_is_loading(target) && !rmr_program_has_new_files(target))
 		return NULL;

@@ -26,6 +26,7 @@ struct rmr_target {
 	int memory; /**< /proc/PID/mem */
 	rmr_addr_t random; /**< AT_RANDOM: 16 bytes that no two programs share, or 0 */
 	rmr_addr_t loader; /**< AT_BASE: where the dynamic loader starts, or 0 */
+	bool beginning;	   /**< the kernel had told the program nothing yet */
 	struct rmr_maps maps;
 	struct rmr_module *modules;
 	size_t module_count;
