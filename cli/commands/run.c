@@ -129,7 +129,7 @@ struct rmr_error *rmr_command_run(struct rmr_context *context, const struct rmr_
 	run.arguments = call->args.operands + skip;
 	run.argument_count = (unsigned)(call->args.operand_count - skip);
 	if (code) {
-		run.name = "<code>";
+		run.name = "<string>"; // as `python -c` says
 		run.bytes = code;
 		run.size = strlen(code);
 	} else {

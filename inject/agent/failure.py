@@ -5,8 +5,8 @@
 
 def file_line(name, number, cache):
     if name not in cache:
-        if name == payload_name:
-            lines = payload_text.split("\n")
+        if name == filename:
+            lines = source.decode("utf-8", "replace").split("\n")
         else:
             try:
                 with open(name, "rb") as file:
@@ -21,10 +21,10 @@ def file_line(name, number, cache):
 def stack_lines(traceback, cache):
     lines, last, repeats = [], None, 0
     while traceback is not None:
-        code = traceback.tb_frame.f_code
+        frame, code = traceback.tb_frame, traceback.tb_frame.f_code
         entry = (code.co_filename, traceback.tb_lineno, code.co_name)
         traceback = traceback.tb_next
-        if entry[0] == "<remora>":
+        if frame.f_globals is globals():
             continue
         repeats = repeats + 1 if entry == last else 0
         last = entry
@@ -70,7 +70,7 @@ def exception_lines(exception):
     return lines
 
 
-def format_exception(exception):
+def message(exception):
     chain, seen, cache = [], set(), {}
     while exception is not None and id(exception) not in seen:
         seen.add(id(exception))

@@ -3,8 +3,9 @@
 
 #define PY_FILE_INPUT 257 // CPython Include/compile.h, Py_file_input, 3.6 to 3.15
 
-// inject/agent/runner.py and failure.py, embedded; NUL-terminated.
-extern const char rmr_runner_source[], rmr_failure_source[];
+// inject/agent/*.py, embedded; NUL-terminated.
+extern const char rmr_runner_source[], rmr_failure_source[], rmr_echo_source[],
+	rmr_threads_source[];
 
 static void text_of_error(char *text, size_t size)
 {
@@ -43,6 +44,12 @@ static bool put_head(rmr_object *dict, const char *name, uint32_t type, uint32_t
 	return put(dict, name, PY(PyBytes_FromStringAndSize)((char *)&head, sizeof(head)));
 }
 
+static bool put_bytes(rmr_object *dict, const char *name, const char *bytes, size_t size)
+{
+	return put(dict, name, PY(PyBytes_FromStringAndSize)(bytes, (long)size));
+}
+
+// PyDict_SetItemString interns the name: runner.py says why it has to be one of these.
 static bool fill(rmr_object *dict, const struct rmr_job *job, const struct rmr_job_text *text)
 {
 	rmr_object *builtins = PY(PyEval_GetBuiltins)();
@@ -55,21 +62,18 @@ static bool fill(rmr_object *dict, const struct rmr_job *job, const struct rmr_j
 		rmr_agent.names_interpreter = job->interpreter;
 	}
 	return builtins && PY(PyDict_SetItemString)(dict, "__builtins__", builtins) == 0 &&
-	       put_head(dict, "stdout_head", RMR_FRAME_STDOUT, job->frame.number) &&
-	       put_head(dict, "stderr_head", RMR_FRAME_STDERR, job->frame.number) &&
-	       put(dict, "descriptor", PY(PyLong_FromLong)(rmr_agent.fd)) &&
-	       put(dict, "echo", PY(PyLong_FromLong)(keep)) &&
-	       put(dict, "failure_source",
-		       PY(PyBytes_FromStringAndSize)(rmr_failure_source,
-			       (long)strlen(rmr_failure_source))) &&
-	       put(dict, "filename",
-		       PY(PyBytes_FromStringAndSize)(text->file, (long)strlen(text->file))) &&
-	       put(dict, "arguments",
-		       PY(PyBytes_FromStringAndSize)(text->arguments, (long)text->arguments_size)) &&
-	       put(dict, "source",
-		       PY(PyBytes_FromStringAndSize)(text->source, (long)text->source_size)) &&
-	       (keep ? PY(PyDict_SetItemString)(dict, "names", rmr_agent.names) == 0
-		     : put(dict, "names", PY(PyDict_New)()));
+	       put_head(dict, "stdout", RMR_FRAME_STDOUT, job->frame.number) &&
+	       put_head(dict, "stderr", RMR_FRAME_STDERR, job->frame.number) &&
+	       put(dict, "fd", PY(PyLong_FromLong)(rmr_agent.fd)) &&
+	       put(dict, "interactive", PY(PyLong_FromLong)(keep)) &&
+	       put_bytes(dict, "exc_details", rmr_failure_source, strlen(rmr_failure_source)) &&
+	       put_bytes(dict, "displayhook", rmr_echo_source, strlen(rmr_echo_source)) &&
+	       put_bytes(dict, "thread_info", rmr_threads_source, strlen(rmr_threads_source)) &&
+	       put_bytes(dict, "path", text->file, strlen(text->file)) &&
+	       put_bytes(dict, "args", text->arguments, text->arguments_size) &&
+	       put_bytes(dict, "source", text->source, text->source_size) &&
+	       (keep ? PY(PyDict_SetItemString)(dict, "ns", rmr_agent.names) == 0
+		     : put(dict, "ns", PY(PyDict_New)()));
 }
 
 /** Calls the runner's function @p name. False if it raised; the error stays set. */
@@ -82,11 +86,11 @@ static bool call(rmr_object *dict, const char *name)
 	return result;
 }
 
-// The runner's outcome, left by it in `outcome` and `status`.
+// The runner's outcome, left by it in `result` and `code`.
 static void read_outcome(rmr_object *dict, struct rmr_done *done)
 {
-	rmr_object *outcome = PY(PyDict_GetItemString)(dict, "outcome");
-	rmr_object *status = PY(PyDict_GetItemString)(dict, "status");
+	rmr_object *outcome = PY(PyDict_GetItemString)(dict, "result");
+	rmr_object *status = PY(PyDict_GetItemString)(dict, "code");
 
 	if (!outcome || !status)
 		return rmr_agent_error(done, 0, "the runner left no outcome");
@@ -97,19 +101,19 @@ static void read_outcome(rmr_object *dict, struct rmr_done *done)
 
 static void run_in(rmr_object *dict, struct rmr_done *done)
 {
-	rmr_object *code = PY(Py_CompileString)(rmr_runner_source, "<remora>", PY_FILE_INPUT);
+	rmr_object *code = PY(Py_CompileString)(rmr_runner_source, "<unknown>", PY_FILE_INPUT);
 	rmr_object *result = code ? PY(PyEval_EvalCode)(code, dict, dict) : 0;
 
 	PY(Py_DecRef)(code);
 	PY(Py_DecRef)(result);
-	if (!result || !call(dict, "begin")) {
+	if (!result || !call(dict, "start")) {
 		rmr_agent_error(done, 0, "");
 		text_of_error(done->text, sizeof(done->text));
 		return;
 	}
 	rmr_agent.ident = PY(PyThread_get_thread_ident)();
 	rmr_agent.in_python = true;
-	bool finished = call(dict, "execute");
+	bool finished = call(dict, "_exec");
 	rmr_agent.in_python = false;
 	if (!finished)
 		PY(PyErr_Clear)(); // the interrupt hit the runner itself; end() says so
@@ -117,7 +121,7 @@ static void run_in(rmr_object *dict, struct rmr_done *done)
 	// back by SetAsyncExc(ident, NULL): up to 3.12 that sets the interpreter's eval breaker, which
 	// only an exception that is raised resets (Python/ceval_gil.c, UNSIGNAL_ASYNC_EXC). The program
 	// would be slower by half from then on, and a traced one on 3.11 not come out of RESUME.
-	if (rmr_agent.raised && !call(dict, "meet_interrupt"))
+	if (rmr_agent.raised && !call(dict, "pause"))
 		PY(PyErr_Clear)();
 	rmr_agent.raised = false;
 	if (!call(dict, "end")) {
@@ -146,7 +150,7 @@ void rmr_python_run(const struct rmr_job *job, struct rmr_done *done)
 	}
 	// The runner's functions hold this dict and it holds them: cut, or it waits for a collection.
 	// But a stream that the payload has left with somebody must go on working.
-	if (dict && PY(PyDict_GetItemString)(dict, "kept") != rmr_agent_config.python._Py_TrueStruct)
+	if (dict && PY(PyDict_GetItemString)(dict, "locked") != rmr_agent_config.python._Py_TrueStruct)
 		PY(PyDict_Clear)(dict);
 	PY(Py_DecRef)(dict);
 	rmr_agent_leave(&gil);

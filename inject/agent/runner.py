@@ -1,258 +1,214 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Runs one Python payload inside the target, on the agent's thread. The agent puts these names here:
-# stdout_head, stderr_head (bytes of a frame's start), descriptor (of the channel), filename,
-# arguments, source (bytes), names (the payload's namespace), echo (print a lone expression's value),
-# failure_source (failure.py, compiled only when it is needed: compiling holds the GIL).
-# It calls begin(), execute(), meet_interrupt() if one was sent, end(), and reads outcome and status.
+# stdout, stderr (bytes of a frame's start), fd (of the channel), path (the payload's, bytes), args
+# (bytes), source (bytes), ns (the payload's namespace), interactive (print a lone expression's
+# value), and sources that are compiled only when they are needed, as compiling holds the GIL:
+# exc_details (failure.py), displayhook (echo.py), thread_info (threads.py).
+# It calls start(), _exec(), pause() if an interrupt was sent, end(), and reads result and code.
 # Imports nothing that a Python does not always have loaded; must run on 3.6 to 3.15.
+#
+# Why the names are what they are: Python interns every name in a source that it compiles, and each
+# constant that looks like one. A name that the program does not have takes a slot of a table, for
+# good, and a full table is built anew, in whichever malloc arena this thread has: attach after
+# attach the program would grow. So each name here is one that every Python has from its start
+# (tests/e2e/test_interned.py has the say), or of one letter, and no function stands in another,
+# since that makes a name like start.<locals>.end. The file name is one of Python's own too. Other
+# words are written as bytes.
 import sys
 import posix
 import _thread
 
-OK, FAILED, EXIT, INTERRUPTED = 0, 1, 2, 3  # enum rmr_outcome
-PIECE = 60000  # bytes in a frame, below RMR_FRAME_MAX
-Module = type(sys)
+module_type = type(sys)
+key = "a stream of remora"  # in a stream's __dict__; no name, so that it is not interned
+owner = posix.getpid(), _thread.get_ident()
 try:
-    inode = posix.fstat(descriptor).st_ino
+    inode = posix.fstat(fd).st_ino
 except OSError:
     inode = None  # a seccomp filter may forbid it
 
-outcome, status = INTERRUPTED, 0
-saved = None
-holders = [0, 0]  # reference counts of the two streams while only sys and we hold them
-kept = True  # somebody else holds a stream: then these globals must live on
+result, code = 3, 0  # enum rmr_outcome: 0 OK, 1 FAILED, 2 EXIT, 3 INTERRUPTED; the exit status
+proxy = None  # our two streams
+base = [0, 0]  # their reference counts while only sys and we hold them
+locked = True  # somebody else holds a stream: then these globals must live on
+
+# What stands in for sys.stdout or sys.stderr while a payload runs: what the payload's thread writes
+# goes to remora, everything else where it went before. It is a module object with functions bound
+# to its state: a class of our own would be a reference cycle, which waits for a collection. Pure
+# Python, and harmless when somebody keeps it: for another thread, which may be in the midst of such
+# a function when these globals go, each of them gets along with its state and Python's own names.
+# state: [what it stands in for, owner until the payload has ended, getpid, get_ident, head]. The
+# process belongs to the owner: a forked child has the stream, and gives the thread's ident out again.
 
 
-def make_stream(original, head, _get_pid=posix.getpid, _get_ident=_thread.get_ident,
-                _write=posix.write, _fstat=posix.fstat):
-    """Stands in for sys.stdout or sys.stderr while a payload runs.
-
-    What the payload's thread writes goes to remora, everything else where it went before. It is a
-    module object with functions: a class of our own would be a reference cycle, which waits for a
-    collection. Pure Python, and harmless when somebody keeps it.
-    """
-    # The process too: a forked child has the stream, and gives the thread's ident out again.
-    state = [original, (_get_pid(), _get_ident())]
-
-    def is_ours():
-        return state[1] == (_get_pid(), _get_ident())
-
-    def send(data):
-        if inode is not None and _fstat(descriptor).st_ino != inode:
-            raise OSError("the program has closed remora's channel")
-        for start in range(0, len(data), PIECE):
-            _write(descriptor, head + data[start:start + PIECE])
-
-    def write(text):
-        if not is_ours():
-            return len(text) if state[0] is None else state[0].write(text)
-        if not isinstance(text, str):
-            raise TypeError("write() argument must be str, not " + type(text).__name__)
-        send(text.encode("utf-8", "backslashreplace"))
-        return len(text)
-
-    def writelines(lines):
-        for line in lines:
-            write(line)
-
-    def flush():
-        if not is_ours() and state[0] is not None:
-            state[0].flush()
-
-    def isatty():
-        return False if is_ours() or state[0] is None else state[0].isatty()
-
-    def fileno():
-        return state[0].fileno()
-
-    def write_bytes(data):
-        if not is_ours():
-            return state[0].buffer.write(data)
-        data = bytes(data)
-        send(data)
-        return len(data)
-
-    def other(name):
-        return getattr(state[0], name)
-
-    buffer, stream = Module("remora"), Module("remora")
-    buffer.__dict__.update(write=write_bytes, flush=flush, fileno=fileno)
-    stream.__dict__.update(remora_state=state, write=write, writelines=writelines, flush=flush,
-                           isatty=isatty, fileno=fileno, buffer=buffer, closed=False,
-                           encoding=getattr(original, "encoding", None) or "utf-8",
-                           errors=getattr(original, "errors", None) or "backslashreplace",
-                           __getattr__=other)  # from 3.7 on
-    return stream
+def send(state, data, fstat=posix.fstat, write=posix.write):
+    if inode is not None and fstat(fd).st_ino != inode:
+        raise OSError("the program has closed remora's channel")
+    for start in range(0, len(data), 60000):  # below RMR_FRAME_MAX
+        write(fd, state[4] + data[start:start + 60000])
 
 
-def threads_known():
-    threading = sys.modules.get("threading")
-    return getattr(threading, "_active", None) if threading is not None else None
+def write(state, text):
+    if state[1] != (state[2](), state[3]()):
+        return len(text) if state[0] is None else state[0].write(text)
+    if not isinstance(text, str):
+        raise TypeError("write() argument must be str, not " + type(text).__name__)
+    send(state, text.encode("utf-8", "backslashreplace"))
+    return len(text)
 
 
-def put_back(name, ours):
+def writelines(state, lines):
+    if state[1] != (state[2](), state[3]()):
+        return None if state[0] is None else state[0].writelines(lines)
+    for line in lines:
+        write(state, line)
+
+
+def flush(state):
+    if state[1] != (state[2](), state[3]()) and state[0] is not None:
+        state[0].flush()
+
+
+def isatty(state):
+    return state[1] != (state[2](), state[3]()) and state[0] is not None and state[0].isatty()
+
+
+def fileno(state):
+    return state[0].fileno()
+
+
+def output(state, data):
+    if state[1] != (state[2](), state[3]()):
+        return state[0].buffer.write(data)
+    data = bytes(data)
+    send(state, data)
+    return len(data)
+
+
+def get(state, name):
+    return getattr(state[0], name)
+
+
+def stream(origin, head):
+    state = [origin, owner, posix.getpid, _thread.get_ident, head]
+    raw, text = module_type("stream"), module_type("stream")
+    new = {"flush": flush.__get__(state), "fileno": fileno.__get__(state)}
+    raw.__dict__.update(new, write=output.__get__(state))
+    text.__dict__.update(new, write=write.__get__(state), writelines=writelines.__get__(state),
+                         isatty=isatty.__get__(state), buffer=raw, closed=False,
+                         encoding=getattr(origin, "encoding", None) or "utf-8",
+                         errors=getattr(origin, "errors", None) or "backslashreplace",
+                         __getattr__=get.__get__(state))  # from 3.7 on
+    text.__dict__[key] = state
+    return text
+
+
+def reset(name, old):
     """Takes our stream out of sys, from under the stream of another agent too."""
-    stream = sys.__dict__.get(name)
-    if stream is ours:
-        setattr(sys, name, ours.remora_state[0])
-    while type(stream) is Module and "remora_state" in stream.__dict__:
+    new = sys.__dict__.get(name)
+    if new is old:
+        setattr(sys, name, old.__dict__[key][0])
+    while type(new) is module_type and key in new.__dict__:
         # The agent of a remora that was killed may leave after the next one has come.
-        if stream.remora_state[0] is ours:
-            stream.remora_state[0] = ours.remora_state[0]
-        stream = stream.remora_state[0]
+        state = new.__dict__[key]
+        if state[0] is old:
+            state[0] = old.__dict__[key][0]
+        new = state[0]
 
 
-def repair_threading():
-    """Up to 3.12 the thread that imports threading first is taken for the main thread for good."""
-    threading = sys.modules.get("threading")
-    main = getattr(threading, "_main_thread", None)
-    ident = _thread.get_ident()
-    if had_threading or main is None or main.ident != ident:
-        return
-    # The oldest thread that runs Python is the last of them.
-    idents = [other for other in sys._current_frames() if other != ident]
-    if not idents:
-        return
-    with threading._active_limbo_lock:
-        threading._active.pop(ident, None)
-        threading._active[idents[-1]] = main
-        main._ident = idents[-1]
-        if hasattr(main, "_native_id"):
-            main._native_id = posix.getpid()
-        if hasattr(main, "_tstate_lock"):
-            locks = getattr(threading, "_shutdown_locks", set())
-            known = main._tstate_lock in locks
-            locks.discard(main._tstate_lock)
-            main._tstate_lock = _thread.allocate_lock()
-            main._tstate_lock.acquire()
-            if known:
-                locks.add(main._tstate_lock)
+def lookup():
+    """threading, if it is loaded, and whether it takes this thread for one of its own."""
+    module = sys.modules.get(b"threading".decode())
+    return module, owner[1] in getattr(module, b"_active".decode(), ())
 
 
-def begin():
-    global saved, payload_name, payload_text, was_known, had_threading, pid
-    pid = posix.getpid()
-    payload_name = filename.decode("utf-8", "surrogateescape")
-    payload_text = source.decode("utf-8", "replace")
-    had_threading = "threading" in sys.modules
-    known = threads_known()
-    was_known = known is not None and _thread.get_ident() in known
-    if "__builtins__" not in names:
-        names["__builtins__"] = __builtins__
-        names["__name__"] = "__main__"
-        names["__doc__"] = None
-    names["__file__"] = payload_name
-    names["argv"] = [payload_name] + [
-        word.decode("utf-8", "surrogateescape") for word in arguments.split(b"\0")[:-1]]
-    saved = (make_stream(sys.__dict__.get("stdout"), stdout_head),
-             make_stream(sys.__dict__.get("stderr"), stderr_head))
-    sys.stdout, sys.stderr = saved
+def start():
+    global filename, proxy, old
+    filename = path.decode("utf-8", "surrogateescape")
+    old = lookup()
+    if "__builtins__" not in ns:
+        ns.update(__builtins__=__builtins__, __name__=b"__main__".decode(), __doc__=None)
+    ns["__file__"] = filename
+    ns["argv"] = [filename]
+    for data in args.split(b"\0")[:-1]:
+        ns["argv"].append(data.decode("utf-8", "surrogateescape"))
+    proxy = (stream(sys.__dict__.get("stdout"), stdout), stream(sys.__dict__.get("stderr"), stderr))
+    sys.stdout, sys.stderr = proxy
 
 
-def count_holders():
-    return [sys.getrefcount(saved[0]), sys.getrefcount(saved[1])]
+def count():
+    return [sys.getrefcount(proxy[0]), sys.getrefcount(proxy[1])]
 
 
-def compiled(text, mode):
+def load(source):
+    """Runs the text of another file of ours in these globals."""
+    exec(compile(source, "<unknown>", "exec", 0, True), globals())
+
+
+def reason(exc):
     try:
-        return compile(text, payload_name, mode, 0, True)
-    except SyntaxError:
-        return None
-
-
-def statements_and_value():
-    """The code of `import gc; gc.get_count()`, parted before the expression that ends it."""
-    at = len(source)
-    while at >= 0:
-        at = source.rfind(b";", 0, at)
-        before = compiled(source[:max(at, 0)], "exec")
-        value = compiled(source[at + 1:].strip(), "eval")
-        if before and value:
-            return before, value
-    return None
-
-
-def run_source():
-    parts = echo and statements_and_value()
-    if not parts:
-        exec(compile(source, payload_name, "exec", 0, True), names)
-        return
-    exec(parts[0], names)
-    value = eval(parts[1], names)
-    if value is not None:
-        print(repr(value))
-
-
-def describe(failure):
-    try:
-        exec(compile(failure_source, "<remora>", "exec", 0, True), globals())
-        return format_exception(failure)
+        load(exc_details)
+        return message(exc)
     except Exception:  # an audit hook may refuse even this
-        return "%s: %s\n" % (type(failure).__name__, failure)
+        return "%s: %s\n" % (type(exc).__name__, exc)
 
 
-def end_child():
-    """A child that the payload has forked ends here: the agent, which would go on, is not in it."""
-    for stream in saved:
-        try:
-            stream.remora_state[0].flush()
-        except Exception:
-            pass
-    posix._exit(status if outcome != INTERRUPTED else 130)
-
-
-def execute():
-    global outcome, status
-    failure = None
-    holders[:] = count_holders()
+def _exec():
+    global result, code
+    exc = None
+    base[:] = count()
     try:
-        run_source()
-        outcome, status = OK, 0
-    except SystemExit as exception:
-        code = exception.code
+        if interactive:
+            load(displayhook)
+        else:
+            exec(compile(source, filename, "exec", 0, True), ns)
+        result, code = 0, 0
+    except SystemExit as e:
+        code = e.code
         if code is None:
             code = 0
         elif not isinstance(code, int):
-            saved[1].write(str(code) + "\n")
+            proxy[1].write(str(code) + "\n")
             code = 1
-        outcome, status = EXIT, code & 0xff
-    except KeyboardInterrupt as exception:
-        outcome, failure = INTERRUPTED, exception
-    except BaseException as exception:
-        outcome, status, failure = FAILED, 1, exception
-    if failure is not None:
+        result, code = 2, code & 0xff
+    except KeyboardInterrupt as e:
+        result, exc = 3, e
+    except BaseException as e:
+        result, code, exc = 1, 1, e
+    if exc is not None:
         try:
-            saved[1].write(describe(failure))
+            proxy[1].write(reason(exc))
         except OSError:
             pass  # remora is gone
         finally:
             # Its traceback leads to this frame: without this cut it waits for a collection.
-            failure = None
-    if posix.getpid() != pid:
-        end_child()
+            exc = None
+    if posix.getpid() != owner[0]:
+        # A child that the payload has forked: the agent, which would go on, is not in it.
+        for stream in proxy:
+            try:
+                stream.__dict__[key][0].flush()
+            except Exception:
+                pass
+        posix._exit(code if result != 3 else 130)
 
 
-def meet_interrupt():
+def pause():
     """Where an interrupt strikes that came too late for the payload."""
     for _ in range(1000):
         pass
 
 
 def end():
-    # Also after an interrupt that struck inside execute(): then outcome is still INTERRUPTED.
-    global kept
-    if saved is not None:
-        put_back("stdout", saved[0])
-        put_back("stderr", saved[1])
-        saved[0].remora_state[1] = saved[1].remora_state[1] = None
-        now = count_holders()
-        kept = now[0] >= holders[0] or now[1] >= holders[1]
+    # Also after an interrupt that struck inside _exec(): then result is still INTERRUPTED.
+    global locked, new
+    if proxy is not None:
+        reset("stdout", proxy[0])
+        reset("stderr", proxy[1])
+        proxy[0].__dict__[key][1] = proxy[1].__dict__[key][1] = None
+        new = count()
+        locked = new[0] >= base[0] or new[1] >= base[1]
         # What a kept stream holds on to must not be the payload's.
-        globals().update(names=None, source=None, arguments=None, payload_text=None)
-    repair_threading()
-    known = threads_known()
-    ident = _thread.get_ident()
-    if known is not None and not was_known and ident in known:
-        # threading.current_thread() on a foreign thread leaves a dummy behind.
-        if type(known[ident]).__name__ == "_DummyThread":
-            del known[ident]
+        globals().update(ns=None, source=None, args=None)
+    new = lookup()
+    if new != old:
+        load(thread_info)

@@ -80,7 +80,7 @@ def shares(options, found, results):
             if kind in KILLED:
                 want("kill", kind, python, options.kills // len(KILLED), 25, True)
             if kind in GROWN and options.growth:
-                for form in torture_cells.GROWTH_KB:
+                for form in torture_cells.FORMS:
                     count = torture_cells.GROWTH[1]
                     want("growth", kind + " " + form, python, count, count, True)
     return sorted(work, key=lambda share: (share[2] == "growth",) + share[:2])

@@ -30,9 +30,8 @@ PAYLOADS = {"greenlets": "sum(range(300000))\nprint(6 * 7)", "setids": PAYLOAD %
 REFUSED = (3, 4, 5)  # README, exit status
 FULL = 20  # the target is asked at every such attach; from outside it is looked at after each
 GROWTH = (400, 2000)
-# A payload's names go through the interpreter's table of interned strings. Its rebuilding, which any
-# thread that compiles brings about from time to time, moves it to that thread's arena, once.
-GROWTH_KB = {"dump": 256, "run": 1024}
+GROWTH_KB = 256
+FORMS = {"run": ("run", "-c", "pass"), "dump": ("dump", "-o", "/dev/null")}
 
 
 def of_apps(pattern):
@@ -277,7 +276,7 @@ def growth(interpreter, what, count):
     is a kind, and which form of attach."""
     tally, sizes = Tally(), []
     kind, form = what.split()
-    line = ("dump", "-o", "/dev/null") if form == "dump" else ("run", "-c", "pass")
+    line = FORMS[form]
     with support.Target(interpreter, KINDS[kind]) as target:
         before = support.Snapshot(target)
         for number in range(count):
@@ -288,7 +287,7 @@ def growth(interpreter, what, count):
                 status = target.status()
                 blocks = target.report()["collector"][-1]
                 sizes.append([int(status[n].split()[0]) for n in ("VmRSS", "VmData")] + [blocks])
-        if any(last - first > GROWTH_KB[form] for first, last in zip(sizes[0][:2], sizes[1][:2])):
+        if any(last - first > GROWTH_KB for first, last in zip(sizes[0][:2], sizes[1][:2])):
             tally.harm.append("%s grew: (VmRSS, VmData, blocks) %s" % (target.name, sizes))
         if sound(tally, target, before):
             finish(tally, target)
