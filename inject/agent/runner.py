@@ -28,7 +28,7 @@ except OSError:
 
 result, code = 3, 0  # enum rmr_outcome: 0 OK, 1 FAILED, 2 EXIT, 3 INTERRUPTED; the exit status
 proxy = None  # our two streams
-base = [0, 0]  # their reference counts while only sys and we hold them
+base = None  # their reference counts while only sys and we hold them
 locked = True  # somebody else holds a stream: then these globals must live on
 
 # What stands in for sys.stdout or sys.stderr while a payload runs: what the payload's thread writes
@@ -122,7 +122,7 @@ def lookup():
 
 
 def start():
-    global filename, proxy, old
+    global filename, proxy, base, old
     filename = path.decode("utf-8", "surrogateescape")
     old = lookup()
     if "__builtins__" not in ns:
@@ -133,6 +133,7 @@ def start():
         ns["argv"].append(data.decode("utf-8", "surrogateescape"))
     proxy = (stream(sys.__dict__.get("stdout"), stdout), stream(sys.__dict__.get("stderr"), stderr))
     sys.stdout, sys.stderr = proxy
+    base = count()
 
 
 def count():
@@ -144,18 +145,20 @@ def load(source):
     exec(compile(source, "<unknown>", "exec", 0, True), globals())
 
 
-def reason(exc):
+def tell(exc):
     try:
         load(exc_details)
-        return message(exc)
+        text = message(exc)
     except Exception:  # an audit hook may refuse even this
-        return "%s: %s\n" % (type(exc).__name__, exc)
+        text = "%s: %s\n" % (type(exc).__name__, exc)
+    try:
+        proxy[1].write(text)
+    except OSError:
+        pass  # remora is gone
 
 
 def _exec():
     global result, code
-    exc = None
-    base[:] = count()
     try:
         if interactive:
             load(displayhook)
@@ -163,25 +166,19 @@ def _exec():
             exec(compile(source, filename, "exec", 0, True), ns)
         result, code = 0, 0
     except SystemExit as e:
-        code = e.code
-        if code is None:
-            code = 0
-        elif not isinstance(code, int):
-            proxy[1].write(str(code) + "\n")
-            code = 1
-        result, code = 2, code & 0xff
+        n = e.code
+        if n is None:
+            n = 0
+        elif not isinstance(n, int):
+            proxy[1].write(str(n) + "\n")
+            n = 1
+        result, code = 2, n & 0xff
     except KeyboardInterrupt as e:
-        result, exc = 3, e
+        result = 3
+        tell(e)
     except BaseException as e:
-        result, code, exc = 1, 1, e
-    if exc is not None:
-        try:
-            proxy[1].write(reason(exc))
-        except OSError:
-            pass  # remora is gone
-        finally:
-            # Its traceback leads to this frame: without this cut it waits for a collection.
-            exc = None
+        result, code = 1, 1
+        tell(e)
     if posix.getpid() != owner[0]:
         # A child that the payload has forked: the agent, which would go on, is not in it.
         for stream in proxy:
@@ -201,14 +198,15 @@ def pause():
 def end():
     # Also after an interrupt that struck inside _exec(): then result is still INTERRUPTED.
     global locked, new
-    if proxy is not None:
+    try:
+        new = lookup()
+        if new != old:
+            load(thread_info)  # before the count: what threading notes of a thread has its stderr
+    finally:
         reset("stdout", proxy[0])
         reset("stderr", proxy[1])
         proxy[0].__dict__[key][1] = proxy[1].__dict__[key][1] = None
-        new = count()
-        locked = new[0] >= base[0] or new[1] >= base[1]
+        n = count()
+        locked = n[0] >= base[0] or n[1] >= base[1]
         # What a kept stream holds on to must not be the payload's.
         globals().update(ns=None, source=None, args=None)
-    new = lookup()
-    if new != old:
-        load(thread_info)
