@@ -56,7 +56,9 @@ static void stop_job(void)
 	rmr_agent_unlock_twin();
 	if (twin > 0)
 		return;
-	if (__atomic_load_n(&rmr_agent.phase, __ATOMIC_ACQUIRE) == RMR_PHASE_RUNNING)
+	// Others look at `cancelled`: a thread that would find nothing to do costs the target an arena.
+	if (rmr_agent.job.kind == RMR_JOB_PYTHON &&
+	    __atomic_load_n(&rmr_agent.phase, __ATOMIC_ACQUIRE) == RMR_PHASE_RUNNING)
 		start_interrupter();
 }
 
