@@ -198,15 +198,15 @@ def pause():
 def end():
     # Also after an interrupt that struck inside _exec(): then result is still INTERRUPTED.
     global locked, new
+    # Before the count, as threads have their stderr: those of the payload, and threading's notes.
+    globals().update(ns=None, source=None, args=None)
     try:
         new = lookup()
         if new != old:
-            load(thread_info)  # before the count: what threading notes of a thread has its stderr
+            load(thread_info)
     finally:
         reset("stdout", proxy[0])
         reset("stderr", proxy[1])
         proxy[0].__dict__[key][1] = proxy[1].__dict__[key][1] = None
         n = count()
         locked = n[0] >= base[0] or n[1] >= base[1]
-        # What a kept stream holds on to must not be the payload's.
-        globals().update(ns=None, source=None, args=None)

@@ -30,6 +30,8 @@ def give_back_main(threading, ident):
 
 def drop_dummy(threading, ident):
     """threading.current_thread() on a foreign thread leaves a dummy behind."""
+    if hasattr(threading, "_thread_local_info"):  # from 3.13 on: what drops it when the thread ends
+        vars(threading._thread_local_info).pop("_track_dummy_thread_ref", None)
     if type(threading._active.get(ident)).__name__ == "_DummyThread":
         del threading._active[ident]
 

@@ -27,6 +27,12 @@ PAYLOADS = (
     "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0.0005)\nprint('on')\nsum(range(30000))",
     "import signal\nsignal.alarm(1)\nprint('on')\nsum(range(30000))\nsignal.alarm(0)",
 )
+# What threading notes of the agent's thread, and a Thread of the payload's, have remora's stderr.
+HOLDERS = (
+    "import threading\nthreading.current_thread()",
+    "import threading\nthreading.current_thread()\n1 / 0",
+    "import threading\nt = threading.Thread(target=int)",
+)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2, signal.SIGUSR1)  # the last asks for a report
 
 
@@ -67,8 +73,11 @@ class Interrupts(support.LiveTest):
         generator, came = random.Random(seed), 0
         with support.Target(interpreter, SIGNALLED) as target:
             target.arenas = 3
-            self.good(support.remora("run", target, "-c", "pass"))  # what stays of the first one
             before = support.Snapshot(target)
+            for code in HOLDERS:
+                self.assertIn(support.remora("run", target, "-c", code).status, (0, 1))
+                support.assert_unharmed(self, target, before, 10)
+                self.assertEqual(self.garbage(target)[0], 0, code)
             self.garbage(target)
             objects = self.garbage(target)[1]
             for number in range(ROUNDS * len(PAYLOADS)):
