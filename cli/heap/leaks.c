@@ -47,7 +47,7 @@ struct candidate {
 	double score;
 	bool library;      /* it hangs on a module of Python's own library */
 	bool garbage;      /* one object that no root reaches */
-	bool place, chain, open; /* found by where the dominator tree grew */
+	bool place, chain, late, open; /* found by where the dominator tree grew */
 	const struct rmr_leak_crowd *crowd; /* not one object but many, which no root reaches */
 	char *path, *general;
 };
@@ -263,11 +263,14 @@ static struct rmr_error *add_growth(struct leak_work *work)
 	for (size_t i = 0; !err && complete && i < work->growth.place_count; i++) {
 		const struct rmr_leak_place *place = &work->growth.places[i];
 		struct candidate candidate = {.id = place->id, .place = true,
-			.chain = place->chain, .open = place->open,
+			.chain = place->chain, .late = place->late, .open = place->open,
 			.retained = rmr_dominators_retained(work->tree, place->id),
 			.item_growth = place->object_growth, .byte_growth = place->byte_growth,
 			.score = place->open ? 0 : (double)place->byte_growth, .type = RMR_NO_TYPE};
 		bool known = false;
+		/* It may be what is at work just now. */
+		if (place->late)
+			candidate.score /= LIBRARY_DIVISOR;
 		for (size_t k = 0; k < containers; k++)
 			known |= work->items[k].id == place->id;
 		if (known)
@@ -519,17 +522,26 @@ static void tell_crowd(const struct leak_work *work, const struct candidate *can
 static void tell_growth(const struct leak_work *work, const struct candidate *candidate,
 	struct rmr_text *text)
 {
-	bool is_new = !candidate->crowd &&
-		rmr_identity_find(work->heap, candidate->id, work->heaps[0]) == RMR_NO_OBJECT;
+	bool is_new = !candidate->crowd && (candidate->place
+		? rmr_identity_find(work->heap, candidate->id, work->heaps[0])
+		: find_before(work, 0, candidate->id)) == RMR_NO_OBJECT;
 
 	if (!candidate->item_growth && !candidate->byte_growth)
 		return;
-	if (is_new && work->dumps == 2 && find_before(work, 0, candidate->id) == RMR_NO_OBJECT) {
+	if (is_new && work->dumps == 2) {
 		rmr_text_put(text, " It is new since the first dump.");
 		return;
 	}
-	rmr_text_format(text, " %s grew in %s: by ", candidate->crowd ? "Their number" : "It",
-		work->dumps > 2 ? "every interval between the dumps" : "the time between the dumps");
+	if (candidate->late) {
+		rmr_text_put(text, " It is new since the last dump but one: whether it stays, only "
+				   "another dump tells.");
+		return;
+	}
+	rmr_text_format(text, " %s%s grew in %s: by ", candidate->crowd ? "Their number" : "It",
+		is_new ? " came after the first dump and" : "",
+		is_new			? "every interval since"
+			: work->dumps > 2 ? "every interval between the dumps"
+					  : "the time between the dumps");
 	bool threads = candidate->crowd && candidate->crowd->reach == RMR_REACH_ROOT;
 	if (threads || candidate->item_growth > 1) {
 		rmr_text_count(text, candidate->item_growth);

@@ -113,6 +113,7 @@ static bool is_open(const struct growth_work *work, uint32_t node)
 static bool add_place(struct growth_work *work, uint32_t node, uint64_t growth, bool chain)
 {
 	struct rmr_leak_growth *found = work->growth;
+	size_t dumps = work->dumps->count;
 	uint64_t objects;
 
 	if (node >= work->heap->counts.objects)
@@ -126,8 +127,11 @@ static bool add_place(struct growth_work *work, uint32_t node, uint64_t growth, 
 		found->place_room = room;
 	}
 	growth_of(work, node, &objects);
-	found->places[found->place_count++] =
-		(struct rmr_leak_place){node, growth, objects, chain, is_open(work, node)};
+	found->places[found->place_count++] = (struct rmr_leak_place){.id = node,
+		.byte_growth = growth, .object_growth = objects, .chain = chain,
+		.late = dumps > 2 && rmr_identity_find(work->heap, node,
+			work->dumps->heaps[dumps - 2]) == RMR_NO_OBJECT,
+		.open = is_open(work, node)};
 	return true;
 }
 

@@ -19,6 +19,7 @@ struct rmr_leak_place {
 	uint64_t byte_growth;   /**< from the first dump to the last */
 	uint64_t object_growth;
 	bool chain;             /**< the objects below are of its own type, one behind the other */
+	bool late;              /**< of three dumps or more, it is in none before the last */
 	bool open;              /**< a module or its dict: what is below it need not belong together */
 };
 

@@ -12,7 +12,7 @@ OVER = ("interpreter", "static")  # roots of these kinds are labels of their obj
 # What may stand in a program's names and values, and must neither break a format nor reach a terminal.
 HOSTILE = ("", "'", '"', "\\", "a b", "\n", "\r\n", "\t", "\x1b[31m", "\x00", "\x7f", "\x9b2J", "\u202e",
            "\u2066", "\ufeff", "\U000e0041", "\ud800", "\udc80", "\u00e9", "\u65e5\u672c", "</svg>", "{x|y}",
-           ",", ";", "=1+1", " -> ", "%s%n", "x" * 300)
+           ",", ";", "=1+1", "%s%n", "x" * 300)
 SIZES = (0, 0, 1, 2 ** 32 - 2, 2 ** 32 - 1, 2 ** 32, 2 ** 40)
 
 

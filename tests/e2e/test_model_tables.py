@@ -6,7 +6,7 @@ import unittest
 
 import heap_model
 import support
-from test_model import Models
+from test_model import COUNT, Models
 
 
 class Pictures(Models):
@@ -106,10 +106,12 @@ class Tables(Models):
 class HostilePictures(Pictures):
     """The same with names and sizes of a bad dream."""
     make = {"hostile": True}
+    count = COUNT // 3
 
 
 class HostileTables(Tables):
     make = {"hostile": True}
+    count = COUNT // 3
 
 
 class Views(Models):
