@@ -47,7 +47,7 @@ struct candidate {
 	double score;
 	bool library;      /* it hangs on a module of Python's own library */
 	bool garbage;      /* one object that no root reaches */
-	bool place, chain, late, open; /* found by where the dominator tree grew */
+	bool place, chain, replaced, late, open; /* found by where the dominator tree grew */
 	const struct rmr_leak_crowd *crowd; /* not one object but many, which no root reaches */
 	char *path, *general;
 };
@@ -263,7 +263,8 @@ static struct rmr_error *add_growth(struct leak_work *work)
 	for (size_t i = 0; !err && complete && i < work->growth.place_count; i++) {
 		const struct rmr_leak_place *place = &work->growth.places[i];
 		struct candidate candidate = {.id = place->id, .place = true,
-			.chain = place->chain, .late = place->late, .open = place->open,
+			.chain = place->chain, .replaced = place->replaced, .late = place->late,
+			.open = place->open,
 			.retained = rmr_dominators_retained(work->tree, place->id),
 			.item_growth = place->object_growth, .byte_growth = place->byte_growth,
 			.score = place->open ? 0 : (double)place->byte_growth, .type = RMR_NO_TYPE};
@@ -394,55 +395,6 @@ static bool tell_path(struct leak_work *work, struct candidate *candidate)
 	return candidate->path && candidate->general;
 }
 
-/* What it dominates, by type: the three that make up most. Names what owns memory of C libraries. */
-static bool tell_inside(const struct leak_work *work, const struct candidate *candidate,
-	struct rmr_text *text)
-{
-	const struct rmr_heap *heap = work->heap;
-	uint32_t types = rmr_heap_type_count(heap), count;
-	const uint32_t *nodes = rmr_dominators_subtree(work->tree, candidate->id, &count);
-	uint64_t *bytes = calloc((size_t)types + 1, sizeof(*bytes));
-	uint64_t *counts = calloc((size_t)types + 1, sizeof(*counts));
-	uint64_t streams = 0;
-	bool complete = bytes && counts;
-
-	for (uint32_t i = 0; complete && i < count; i++) {
-		uint32_t type = rmr_heap_type(heap, nodes[i]);
-		if (type == RMR_NO_TYPE || nodes[i] == candidate->id)
-			continue;
-		counts[type]++;
-		bytes[type] += rmr_heap_size(heap, nodes[i]) + rmr_heap_owned(heap, nodes[i]);
-	}
-	for (int shown = 0; complete && shown < 3; shown++) {
-		uint32_t best = 0;
-		for (uint32_t i = 1; i < types; i++)
-			best = bytes[i] > bytes[best] ? i : best;
-		if (!bytes[best])
-			break;
-		rmr_text_put(text, shown ? ", " : " Inside: ");
-		rmr_text_count(text, counts[best]);
-		rmr_text_format(text, " %s (", heap->types[best].label);
-		rmr_text_bytes(text, bytes[best]);
-		rmr_text_put(text, ")");
-		bytes[best] = 0;
-	}
-	for (uint32_t i = 0; complete && i < types; i++) {
-		if (!strcmp(heap->types[i].label, "zlib.Compress"))
-			streams += counts[i];
-	}
-	if (complete && count > 1)
-		rmr_text_put(text, ".");
-	if (streams) {
-		rmr_text_put(text, " The ");
-		rmr_text_count(text, streams);
-		rmr_text_put(text, " zlib.Compress objects among them own memory of zlib, up to "
-				   "256 kB each, that no Python object shows.");
-	}
-	free(bytes);
-	free(counts);
-	return complete;
-}
-
 /* Do others hold most of the items, too? Their size is then not the container's. */
 static bool is_shared(const struct leak_work *work, const struct candidate *candidate)
 {
@@ -528,6 +480,13 @@ static void tell_growth(const struct leak_work *work, const struct candidate *ca
 
 	if (!candidate->item_growth && !candidate->byte_growth)
 		return;
+	if (candidate->replaced) {
+		rmr_text_format(text, " It took the place of a smaller one%s, and keeps ",
+			work->dumps > 2 ? " from dump to dump" : "");
+		rmr_text_bytes(text, candidate->byte_growth);
+		rmr_text_format(text, " more%s.", work->dumps > 2 ? " than the first" : "");
+		return;
+	}
 	if (is_new && work->dumps == 2) {
 		rmr_text_put(text, " It is new since the first dump.");
 		return;
@@ -537,9 +496,11 @@ static void tell_growth(const struct leak_work *work, const struct candidate *ca
 				   "another dump tells.");
 		return;
 	}
-	rmr_text_format(text, " %s%s grew in %s: by ", candidate->crowd ? "Their number" : "It",
+	rmr_text_format(text, " %s%s grew in %s: by ",
+		candidate->crowd ? "Their number"
+			: candidate->place && candidate->item_growth > 1 ? "What it keeps" : "It",
 		is_new ? " came after the first dump and" : "",
-		is_new			? "every interval since"
+		is_new			  ? "every interval since"
 			: work->dumps > 2 ? "every interval between the dumps"
 					  : "the time between the dumps");
 	bool threads = candidate->crowd && candidate->crowd->reach == RMR_REACH_ROOT;
@@ -598,7 +559,7 @@ static char *tell_prose(const struct leak_work *work, const struct candidate *ca
 				? " other like it hangs in the same place."
 				: " others like it hang in the same place.");
 	}
-	if (!candidate->crowd && !tell_inside(work, candidate, &text))
+	if (!candidate->crowd && !rmr_leaks_tell_inside(work->heap, work->tree, candidate->id, &text))
 		rmr_text_deinit(&text);
 	return rmr_text_take(&text);
 }
@@ -657,6 +618,10 @@ static bool is_worth_telling(struct leak_work *work, const struct candidate *can
 {
 	if (work->comparable && candidate->garbage)
 		return candidate->byte_growth * SHARE_MIN >= work->total;
+	/* What comes and goes in a bounded cache is no growth. */
+	if (work->comparable && candidate->library && candidate->place &&
+		candidate->items >= GROWTH_MIN)
+		return false;
 	if (work->comparable && candidate->library)
 		return work->dumps > 2 ? candidate->item_growth >= LIBRARY_ITEMS
 				       : !candidate->place && candidate->item_growth >= LIBRARY_JUMP;
@@ -717,8 +682,11 @@ static bool tell(struct leak_work *work, size_t limit, struct rmr_leaks *leaks)
 	if (work->comparable)
 		rmr_text_put(&text, "grew from each dump to the next.");
 	else
-		rmr_text_format(&text, "hold%s much. Two dumps of one process, some time apart, tell "
-				       "what grows.", count == 1 ? "s" : "");
+		rmr_text_format(&text, "hold%s much. %s only a second dump tells.",
+			count == 1 ? "s" : "",
+			!count			? "What grows,"
+				: count == 1 ? "Whether it grows, or is just a large table,"
+					     : "Which of them grows, and which is just a large table,");
 	leaks->prose = rmr_text_take(&text);
 	return leaks->leaks && leaks->prose;
 }

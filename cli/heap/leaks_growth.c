@@ -6,6 +6,8 @@
  */
 #include "cli/heap/leaks_internal.h"
 
+#include "attach/cleanup.h"
+#include "cli/heap/edges.h"
 #include "cli/heap/identity.h"
 #include "cli/heap/intern.h"
 
@@ -21,6 +23,8 @@ enum {
 	CROWD_MIN = 50,        /* objects more in the last dump than in the first, */
 	THREADS_MIN = 10,      /* or threads */
 	NODES_MAX = 10000,     /* looked at, whatever the tree is like */
+	NAMES_MAX = 100000,    /* of one object, and */
+	REFERRERS_MAX = 16,    /* looked at for what a place had before */
 };
 
 struct growth_work {
@@ -110,6 +114,73 @@ static bool is_open(const struct growth_work *work, uint32_t node)
 	return false;
 }
 
+/* What the reference of this name of an object leads to. */
+static uint32_t follow(const struct rmr_heap *heap, uint32_t owner, const char *name)
+{
+	uint64_t count = rmr_heap_children(heap, owner).count;
+	uint32_t found = RMR_NO_OBJECT;
+	struct rmr_names *names;
+	struct rmr_error *err = rmr_names_create(heap, owner, &names);
+
+	if (err) {
+		rmr_error_destroy(err);
+		return RMR_NO_OBJECT;
+	}
+	for (uint64_t i = 0; i < count && i < NAMES_MAX && found == RMR_NO_OBJECT; i++) {
+		_rmr_free_ char *text = rmr_names_text(names, i);
+		if (text && !strcmp(text, name))
+			found = rmr_heap_children(heap, owner).ids[i];
+	}
+	rmr_names_destroy(names);
+	return found;
+}
+
+/* An immutable one grows by another that takes its place: that of dump @p d, or RMR_NO_OBJECT. */
+static uint32_t find_replaced(const struct growth_work *work, size_t d, uint32_t node)
+{
+	const struct rmr_heap *heap = work->heap, *old = work->dumps->heaps[d];
+	struct rmr_ids referrers = rmr_heap_referrers(heap, node);
+
+	for (uint64_t i = 0; i < referrers.count && i < REFERRERS_MAX; i++) {
+		/* Not by identity: it may have no other part of its own. */
+		uint32_t owner = referrers.ids[i];
+		uint32_t before = rmr_heap_find(old, rmr_heap_address(heap, owner));
+		struct rmr_names *names;
+		if (before >= old->counts.objects ||
+			strcmp(rmr_heap_type_label(old, before), rmr_heap_type_label(heap, owner)) != 0)
+			continue;
+		struct rmr_error *err = rmr_names_create(heap, owner, &names);
+		if (err) {
+			rmr_error_destroy(err);
+			continue;
+		}
+		_rmr_free_ char *name = rmr_names_text(names, rmr_edges_any(heap, owner, node));
+		rmr_names_destroy(names);
+		uint32_t found = name ? follow(old, before, name) : RMR_NO_OBJECT;
+		if (found < old->counts.objects &&
+			!strcmp(rmr_heap_type_label(old, found), rmr_heap_type_label(heap, node)))
+			return found;
+	}
+	return RMR_NO_OBJECT;
+}
+
+/* By how much it is larger than the first that stood in its place; 0 if not always a larger one did. */
+static uint64_t growth_by_replacement(const struct growth_work *work, uint32_t node)
+{
+	uint64_t last = rmr_dominators_retained(work->tree, node), after = last;
+
+	for (size_t d = work->dumps->count - 1; d-- > 0;) {
+		uint32_t old = find_replaced(work, d, node);
+		uint64_t size = rmr_dominators_retained(work->dumps->dominators[d], old);
+		if (old == RMR_NO_OBJECT)
+			break;
+		if (size >= after)
+			return 0;
+		after = size;
+	}
+	return last - after;
+}
+
 static bool add_place(struct growth_work *work, uint32_t node, uint64_t growth, bool chain)
 {
 	struct rmr_leak_growth *found = work->growth;
@@ -127,11 +198,15 @@ static bool add_place(struct growth_work *work, uint32_t node, uint64_t growth, 
 		found->place_room = room;
 	}
 	growth_of(work, node, &objects);
-	found->places[found->place_count++] = (struct rmr_leak_place){.id = node,
-		.byte_growth = growth, .object_growth = objects, .chain = chain,
-		.late = dumps > 2 && rmr_identity_find(work->heap, node,
-			work->dumps->heaps[dumps - 2]) == RMR_NO_OBJECT,
-		.open = is_open(work, node)};
+	struct rmr_leak_place *place = &found->places[found->place_count++];
+	*place = (struct rmr_leak_place){.id = node, .byte_growth = growth,
+		.object_growth = objects, .chain = chain, .open = is_open(work, node)};
+	if (rmr_identity_find(work->heap, node, work->dumps->heaps[dumps - 2]) != RMR_NO_OBJECT)
+		return true;
+	uint64_t replaced = growth_by_replacement(work, node);
+	place->replaced = replaced > 0;
+	place->late = !replaced && dumps > 2;
+	place->byte_growth = replaced ? replaced : growth;
 	return true;
 }
 

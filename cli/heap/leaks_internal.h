@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/** @file  What leaks.c asks of leaks_growth.c: where the dominator tree grew. */
+/** @file  What leaks.c asks of leaks_growth.c: where the dominator tree grew; and of leaks_inside.c. */
 #ifndef RMR_CLI_HEAP_LEAKS_INTERNAL_H
 #define RMR_CLI_HEAP_LEAKS_INTERNAL_H
 
 #include "cli/heap/dominators.h"
 #include "cli/heap/heap_internal.h"
+
+struct rmr_text;
 
 /** The dumps of one process, in order of time, at least two. */
 struct rmr_leak_dumps {
@@ -19,6 +21,7 @@ struct rmr_leak_place {
 	uint64_t byte_growth;   /**< from the first dump to the last */
 	uint64_t object_growth;
 	bool chain;             /**< the objects below are of its own type, one behind the other */
+	bool replaced;          /**< another one each time, in the same place, larger than before */
 	bool late;              /**< of three dumps or more, it is in none before the last */
 	bool open;              /**< a module or its dict: what is below it need not belong together */
 };
@@ -40,6 +43,13 @@ struct rmr_leak_growth {
 	struct rmr_leak_crowd *crowds;
 	size_t crowd_count;
 };
+
+/**
+ * Appends what @p id dominates, by type: the three that make up most. Names what owns memory of C
+ * libraries. False: no memory.
+ */
+bool rmr_leaks_tell_inside(const struct rmr_heap *heap, const struct rmr_dominators *tree,
+	uint32_t id, struct rmr_text *text);
 
 struct rmr_error *rmr_leaks_growth(const struct rmr_leak_dumps *dumps,
 	struct rmr_leak_growth *ret) RMR_MUST_CHECK;

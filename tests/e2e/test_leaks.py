@@ -74,6 +74,20 @@ class Leaks(support.LiveTest):
                     self.assertTrue(found, "no suspect")
                     self.assertTrue(found[0]["path"].startswith(path), [s["prose"] for s in found])
 
+    def test_strings_are_replaced(self):
+        """A string that gets longer is another one in each dump."""
+        files = self.dumps("long_string", 4)
+        for first in (0, 1):
+            found = self.suspects(files[first:])
+            self.assertIn("It took the place of a smaller one from dump to dump, and keeps 585.9 KiB more than the "
+                          "first.", found[0]["prose"])
+        self.assertIn("It is new since the first dump.", self.suspects(files[:2])[0]["prose"])
+
+    def test_caches_turn_over(self):
+        """What comes and goes in a bounded cache of the library, which grew as a table, is no growth."""
+        files = self.dumps("regexes", 4)
+        self.assertEqual(self.suspects(files[1:]), [])
+
     def test_two_in_one_module(self):
         """One is not taken for another like it."""
         files = self.dumps("two_places", 2)

@@ -237,12 +237,7 @@ class Leaks(Models):
                     self.assertEqual(row["children"], len(now.items(a)))
                     self.assertFalse([b for b in rows[:at] if a in now.under(b["address"])])
                 else:  # no container: a place where the tree grew
-                    old = [m.retains(a) if a in m.objects and heap_model.same(now, m, a) else 0
-                           for m in models[:-1]] + [now.retains(a)]
-                    self.assertEqual(row["growth"], old[-1] - old[0], paths)
-                    since = [size for at, size in enumerate(old) if any(old[:at + 1])]
-                    self.assertEqual(since, sorted(set(since)), paths)
-                    self.assertEqual("It is new since" in row["prose"], len(since) == 1, row)
+                    self.place(models, row)
             for a, (_, score) in suspects.items():
                 above = [r for r in rows if r["score"] >= score]
                 self.assertTrue(len(above) >= LIMIT or any(
@@ -250,6 +245,34 @@ class Leaks(Models):
                     general.get(r["address"]) == general[a] for r in above), (a, paths))
             self.crowd(models, rows, paths)
         self.assertTrue(told)
+
+    def place(self, models, row):
+        """No container of many: it grew since it is there, or a larger one took its place each time."""
+        now, a = models[-1], row["address"]
+        same = [a in m.objects and heap_model.same(now, m, a) for m in models[:-1]]
+        before = [self.replaced(now, m, a) for m in models[:-1]]
+        while None in before:
+            del before[0]
+        sizes = [m.retains(b) for m, b in zip(models[len(models) - 1 - len(before):], before)] + [now.retains(a)]
+        replaced = not same[-1] and before and sizes == sorted(set(sizes))
+        self.assertEqual("It took the place of" in row["prose"], bool(replaced), row)
+        if not replaced:
+            sizes = [m.retains(a) if known else 0 for m, known in zip(models, same)] + [now.retains(a)]
+            since = [size for at, size in enumerate(sizes) if any(sizes[:at + 1])]
+            self.assertEqual(since, sorted(set(since)), row)
+            self.assertEqual("It is new since" in row["prose"], len(since) == 1, row)
+        self.assertEqual(row["growth"], sizes[-1] - sizes[0], row)
+
+    @staticmethod
+    def replaced(now, old, a):
+        """What a reference of the same name of the same owner led to."""
+        for r in now.referrers[a][:16]:
+            name = next(name for t, (name, _) in zip(now.edges[r], now.names(r)) if t == a)
+            if name and r in old.objects and old.label(r) == now.label(r):
+                found = next((t for t, (n, _) in zip(old.edges[r], old.names(r)) if n == name), None)
+                if found in old.objects and old.label(found) == now.label(a):
+                    return found
+        return None
 
     def crowd(self, models, rows, paths):
         """What only C holds is told if it became more in every interval, by enough."""

@@ -6,6 +6,7 @@ import collections
 import functools
 import gc
 import logging
+import re
 import sys
 import threading
 import weakref
@@ -214,6 +215,10 @@ def two_places(i):
 def two_indexes(i):
     request = Request(i)
     INDEX.by_number[i] = INDEX.by_body[request.body] = request
+
+
+def regexes(i):
+    re.compile("a%d" % i)
 
 
 def nothing(i):
