@@ -95,6 +95,8 @@ struct rmr_error *rmr_command_graph(struct rmr_context *context, const struct rm
 	struct rmr_error *err = read_options(call, &options);
 	if (!err)
 		err = rmr_snapshot_object(context, call->snapshot, call->args.operands[0], &id);
+	if (!err && !strcmp(path, "-"))
+		return rmr_graph_write(call->snapshot->heap, id, &options, context->out);
 	if (!err)
 		err = rmr_output_open(path, rmr_args_count(&call->args, "force"), &output);
 	if (err)

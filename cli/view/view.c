@@ -259,6 +259,8 @@ static void add_csv_text(struct rmr_line *text, const char *bytes, size_t length
 {
 	bool quote = false;
 
+	if (!length)
+		return; // bytes may be NULL
 	for (size_t i = 0; i < length && !quote; i++)
 		quote = strchr("\",\r\n", bytes[i]) != NULL;
 	if (quote)

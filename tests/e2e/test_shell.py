@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The shell: scripted, and as a person meets it, on a terminal."""
+import json
 import os
 import pty
 import re
@@ -56,6 +57,8 @@ class Scripted(support.LiveTest):
                                   "sql --format csv 'select 5 | 2 as n'\nhelp | true\n"
                                   "sql 'select 4 | 2 as n' --format csv\n")
         self.assertEqual(result.out, "2\nthen\nBOTH\nAB\nn\n7\nn\n6\n")
+        address = json.loads(support.remora("objects", path, "--limit", "1", "--format", "json").out)[0]["address"]
+        self.assertEqual(self.shell(path, "graph %d -o - | grep -c fontcolor=red\n" % address).out, "1\n")
         self.assertIn("missing behind '|'", self.shell(path, "objects |", 2).err)
         self.assertIn("no object at 0x7", self.shell(path, "show 7 | cat", 1).err)
 

@@ -80,8 +80,11 @@ static inline void exercise_heap(struct rmr_heap *heap)
 			if (exercise_ok(rmr_groups_create(heap, dominators, NULL, 0, by, &groups)))
 				rmr_groups_destroy(groups);
 		}
-		if (exercise_ok(rmr_cycles_find(heap, dominators, 5, &cycles)))
-			rmr_cycles_destroy(cycles);
+		for (int each = 0; each < 2; each++) {
+			struct rmr_cycles_options rows = {.limit = 5, .each = each};
+			if (exercise_ok(rmr_cycles_find(heap, dominators, &rows, &cycles)))
+				rmr_cycles_destroy(cycles);
+		}
 		if (exercise_ok(rmr_leaks_find(&heap, &dominators, 1, 5, &leaks)))
 			rmr_leaks_destroy(leaks);
 		rmr_dominators_destroy(dominators);
