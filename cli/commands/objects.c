@@ -51,7 +51,7 @@ struct rmr_error *rmr_command_objects(struct rmr_context *context, const struct 
 		.type = rmr_args_value(&call->args, "type"),
 		.where = rmr_args_value(&call->args, "where"),
 		.sort = RMR_SORT_BYTES,
-		.ascending = rmr_args_count(&call->args, "reverse"),
+		.reverse = rmr_args_count(&call->args, "reverse"),
 	};
 
 	struct rmr_error *err = rmr_command_limit(context, call, ROWS, &query.limit);

@@ -73,8 +73,8 @@ static const struct rmr_option objects_options[] = {
 	{.name = "sort",
 		.letter = 's',
 		.value = "size|retained|len|rc|referrers|children|name|address",
-		.help = "order, most first"},
-	{.name = "reverse", .letter = 'r', .help = "least first"},
+		.help = "order: most first, names and addresses least first"},
+	{.name = "reverse", .letter = 'r', .help = "the other way round"},
 	{0},
 };
 

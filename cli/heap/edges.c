@@ -161,8 +161,9 @@ uint64_t rmr_edges_any(const struct rmr_heap *heap, uint32_t source, uint32_t ta
 unsigned rmr_edges_name_count(struct rmr_edges *edges, uint32_t id)
 {
 	const struct rmr_edges_shape *shape = shape_of(edges, id);
+	unsigned count = shape ? (unsigned)__builtin_popcountll(shape->named) : 0;
 
-	return shape ? (unsigned)__builtin_popcountll(shape->named) : 0;
+	return count && shape->dict < NAMES_MAX ? count - 1 : count;
 }
 
 uint32_t rmr_edges_dict_of(struct rmr_edges *edges, uint32_t id)

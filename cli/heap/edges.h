@@ -29,7 +29,7 @@ void rmr_edges_destroy(struct rmr_edges *edges);
 uint64_t rmr_edges_named(struct rmr_edges *edges, uint32_t source, uint32_t target);
 /** The index of the first reference from @p source to @p target of any kind, or UINT64_MAX. */
 uint64_t rmr_edges_any(const struct rmr_heap *heap, uint32_t source, uint32_t target);
-/** How many names its shape has that continue a path; of the first 62. */
+/** How many names its shape has that continue a path, but for .__dict__; of the first 62. */
 unsigned rmr_edges_name_count(struct rmr_edges *edges, uint32_t id);
 /** The dict that @p id has as its .__dict__, or RMR_NO_OBJECT. */
 uint32_t rmr_edges_dict_of(struct rmr_edges *edges, uint32_t id);

@@ -207,8 +207,8 @@ struct rmr_error *rmr_objects_list(struct rmr_heap *heap, const struct rmr_domin
 		.limit = query->limit};
 	struct rmr_error *err = rmr_heap_verify(heap);
 
-	list.ascending = query->ascending || query->sort == RMR_SORT_NAME ||
-		query->sort == RMR_SORT_ADDRESS;
+	list.ascending = query->reverse !=
+		(query->sort == RMR_SORT_NAME || query->sort == RMR_SORT_ADDRESS);
 	if (err)
 		return err;
 	if (query->sort == RMR_SORT_RETAINED && !dominators)

@@ -41,7 +41,7 @@ struct rmr_objects_query {
 	const char *type;  /**< NULL: all; label or plain name */
 	const char *where; /**< NULL, or an SQL expression over the columns of `objects` (sql.h) */
 	enum rmr_sort sort;
-	bool ascending;
+	bool reverse;      /**< else most first; names and addresses least first */
 	uint64_t limit;    /**< 0: all */
 };
 /**

@@ -12,7 +12,7 @@ import unittest
 import heap_model
 import support
 
-COUNT = 1500 if os.environ.get("REMORA_LONG") else 60
+COUNT = 1500 if os.environ.get("REMORA_LONG") else 40
 FIRST = int(os.environ.get("REMORA_SEED", "1"))
 PARTITIONS = ("type", "module", "size", "referrer", "via", "owner")
 
@@ -267,6 +267,34 @@ class TwoDumps(Models):
                 row[3] = a
         got = {r["type"]: [r["born"], r["survivors"], r["survivor_bytes"], r["example"]] for r in rows}
         self.assertEqual({k: v for k, v in got.items() if v[0]}, want)
+
+    def test_steady(self):
+        self.each(self.steady)
+
+    def steady(self, rand, heap, first, path):
+        """Of five dumps: what grew in every interval comes first."""
+        models, paths = [first], [path]
+        for number in range(1, 5):
+            self.change(rand, heap)
+            models.append(heap_model.Model(heap))
+            paths.append("%s-%d" % (path, number))
+            heap.write(paths[-1], number)
+        by = rand.choice(PARTITIONS[:5])
+        rows, = self.ask(paths[-1], "diff %s --by %s --all --limit 0" % (" ".join(paths[:-1]), by))
+        want = collections.defaultdict(lambda: [0] * 10)
+        for at, model in enumerate(models):
+            for a, record in model.objects.items():
+                cells = want[model.label(a) if by == "type" else model.group(by, a)]
+                cells[at] += record["size"]
+                cells[5 + at] += 1
+        got = {r[by]: [r["%s_%d" % (what, at)] for what in ("bytes", "count") for at in range(1, 6)] for r in rows}
+        self.assertEqual(got, want)
+        for row in rows:
+            sizes = got[row[by]][:5]
+            self.assertEqual((row["grew"], row["bytes_change"]),
+                             (sum(x < y for x, y in zip(sizes, sizes[1:])), sizes[-1] - sizes[0]))
+        order = [(r["grew"] < 4, -r["bytes_change"]) for r in rows]
+        self.assertEqual(order, sorted(order))
 
     def test_by_path(self):
         self.each(self.by_path)

@@ -186,9 +186,21 @@ class Leaks(Models):
             self.assertEqual([(r["address"], r["retained"], r["children"], r["score"])
                               for r in rows], want, path)
             for row in rows:
+                self.inside(model, row)
                 counts, _ = model.types(row["address"])
                 self.assertEqual(counts[row["child_type"]], max(counts.values()))
                 self.assertAlmostEqual(row["share"], row["retained"] / model.total, 4)
+
+    def inside(self, model, row):
+        """The three types that make up most of what it keeps alive."""
+        counts, sizes = collections.Counter(), collections.Counter()
+        for a in model.under(row["address"]) - {row["address"]}:
+            if a in model.objects:
+                counts[model.label(a)] += 1
+                sizes[model.label(a)] += model.bytes(a)
+        told = re.findall(r"([\d,]+) ([\w.]+) \(", row["prose"].partition("Inside: ")[2])
+        self.assertEqual(sorted(sizes[name] for _, name in told), sorted(sizes.values())[-3:])
+        self.assertEqual([int(n.replace(",", "")) for n, _ in told], [counts[name] for _, name in told])
 
     def test_two_dumps(self):
         self.grown(2)

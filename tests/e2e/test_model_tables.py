@@ -61,6 +61,42 @@ class Tables(Models):
             for key, table in (("children", model.edges[a]), ("referrers", model.referrers[a])):
                 self.assertLessEqual({r["address"] for r in show[key]}, set(table) | {None})
 
+    def test_sorted(self):
+        self.each(self.sorted)
+
+    def sorted(self, rand, heap, model, path):
+        """Chosen by type or by an expression, in the order that was asked for, cut where it was."""
+        key = rand.choice(("size", "len", "rc", "referrers", "children", "address"))
+        kind, least = rand.choice([o["type"] for o in heap.objects.values()]), rand.randrange(300)
+        limit, reverse = rand.randrange(1, 9), rand.random() < .5
+        chosen = {a: {"size": o["size"], "len": o.get("len", -1), "rc": o["rc"], "address": a,
+                      "referrers": len(model.referrers[a]), "children": len(model.edges[a])}[key]
+                  for a, o in heap.objects.items() if o["type"] == kind and o["size"] >= least}
+        least_first = reverse != (key == "address")
+        order = sorted(chosen, key=lambda a: (chosen[a] if least_first else -chosen[a], a))
+        rows, = self.ask(path, "objects --sort %s --type %s --where 'size >= %d' --limit %d%s" %
+                         (key, kind, least, limit, " --reverse" * reverse))
+        got = [r["address"] for r in rows]
+        self.assertLessEqual(set(got), set(chosen))
+        self.assertEqual([chosen[a] for a in got], [chosen[a] for a in order[:limit]], (key, reverse))
+
+    def test_completeness(self):
+        self.each(self.completeness)
+
+    def completeness(self, _, heap, model, path):
+        answer, = self.ask(path, "summary --unexplained")
+        counted = found = held = 0
+        missing = collections.Counter()
+        for a, record in heap.objects.items():
+            if not model.immortal(a):
+                some = min(record["rc"], len(model.referrers[a]) + model.rooted[a])
+                counted, found, held = counted + record["rc"], found + some, held + (some < record["rc"])
+                missing[model.label(a)] += record["rc"] - some
+        self.assertEqual((answer["references_counted"], answer["references_found"], answer["held_by_c"]),
+                         (counted, found, held))
+        self.assertEqual({r["type"]: r["unexplained"] for r in answer["unexplained"] if r["unexplained"]},
+                         {k: n for k, n in missing.items() if n})
+
     def test_references(self):
         self.each(self.references)
 

@@ -38,7 +38,7 @@ START_TEST(objects_are_filtered_and_sorted)
 		uint64_t total, addresses[3];
 	} cases[] = {
 		{{.sort = RMR_SORT_BYTES, .limit = 2}, 7, {5, 901}},
-		{{.sort = RMR_SORT_BYTES, .limit = 2, .ascending = true}, 7, {900, 1}},
+		{{.sort = RMR_SORT_BYTES, .limit = 2, .reverse = true}, 7, {900, 1}},
 		{{.type = "dict", .sort = RMR_SORT_ADDRESS}, 2, {2, 4}},
 		{{.type = "app.A", .sort = RMR_SORT_LEN}, 1, {1}},
 		{{.sort = RMR_SORT_REFERRERS, .limit = 3}, 7, {4, 5, 1}},
