@@ -132,7 +132,6 @@ static struct rmr_error *choose(const struct rmr_call *call, uint32_t **ids, uin
 		.type = rmr_args_value(&call->args, "type"),
 		.where = rmr_args_value(&call->args, "where"),
 		.sort = RMR_SORT_ADDRESS,
-		.ascending = true,
 	};
 	uint64_t total;
 

@@ -356,8 +356,11 @@ static void start_csv_table(struct rmr_view *view)
 	struct rmr_line *line = &view->line;
 
 	rmr_line_add(line, "\n", view->started ? 1 : 0);
-	for (size_t i = 0; i < view->column_count; i++)
-		rmr_line_addf(line, "%s%s", i ? "," : "", view->columns[i].key);
+	for (size_t i = 0; i < view->column_count; i++) {
+		const char *key = view->columns[i].key;
+		rmr_line_add(line, ",", i ? 1 : 0);
+		add_csv_text(line, key, strlen(key));
+	}
 	rmr_line_add(line, "\n", 1);
 	write_line(view);
 }

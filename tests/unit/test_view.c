@@ -291,6 +291,33 @@ START_TEST(empty_columns_make_room)
 }
 END_TEST
 
+/* A query names its columns as it likes. */
+START_TEST(titles_are_values_too)
+{
+	static const struct rmr_column odd[] = {{"a\"b,c", NULL, RMR_KIND_TEXT}, {"\x1b[31m", NULL, RMR_KIND_TEXT}};
+	static const char *const shown[] = {[RMR_FORMAT_TABLE] = "a\"b,c  \\x1b[31m\n-      1\n",
+		[RMR_FORMAT_JSON] = "[\n{\"a\\\"b,c\": \"-\", \"\\u001b[31m\": \"1\"}\n]\n",
+		[RMR_FORMAT_CSV] = "\"a\"\"b,c\",\\x1b[31m\n-,1\n"};
+
+	for (enum rmr_format format = RMR_FORMAT_TABLE; format <= RMR_FORMAT_CSV; format++) {
+		struct rmr_style style = {.format = format};
+		struct rmr_view *view;
+		char *bytes;
+		size_t size;
+		FILE *file = open_memstream(&bytes, &size);
+		ck_assert_ptr_null(rmr_view_open(file, &style, true, &view));
+		rmr_view_table(view, NULL, odd, sizeof(odd) / sizeof(*odd));
+		rmr_view_put_text(view, "-");
+		rmr_view_put_text(view, "1");
+		rmr_view_end_table(view, 0);
+		ck_assert_ptr_null(rmr_view_close(view));
+		fclose(file);
+		ck_assert_str_eq(bytes, shown[format]);
+		free(bytes);
+	}
+}
+END_TEST
+
 START_TEST(sentences_go_on_on_further_lines)
 {
 	static const struct {
@@ -331,6 +358,7 @@ int main(void)
 	tcase_add_loop_test(tcase, three_formats, 0, sizeof(prints) / sizeof(*prints));
 	tcase_add_test(tcase, text_is_cut_to_the_terminal);
 	tcase_add_test(tcase, empty_columns_make_room);
+	tcase_add_test(tcase, titles_are_values_too);
 	tcase_add_test(tcase, sentences_go_on_on_further_lines);
 	tcase_add_test(tcase, rows_are_numbered_for_the_shell);
 	tcase_add_test(tcase, more_rows_than_a_window);
