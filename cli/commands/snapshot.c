@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "cli/commands/dump.h"
+#include "cli/heap/beside.h"
 #include "cli/interrupt.h"
 #include "cli/view/number.h"
 #include "cli/view/progress.h"
@@ -39,32 +40,6 @@ static void show_load(void *arg, const char *stage, uint64_t done, uint64_t tota
 	rmr_progress_update(&load->line, done, total);
 }
 
-/** An unlinked file of mode 0600, where $TMPDIR says or on a disk rather than in memory. */
-static struct rmr_error *open_temporary(int *ret)
-{
-	const char *const folders[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
-
-	for (unsigned i = 0; i < 3; i++) {
-		char path[4096];
-
-		if (!folders[i] || snprintf(path, sizeof(path), "%s/remora-XXXXXX", folders[i]) >=
-					   (int)sizeof(path))
-			continue;
-		int fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-		if (fd < 0) {
-			fd = mkostemp(path, O_CLOEXEC); // a file system without O_TMPFILE
-			if (fd >= 0)
-				unlink(path);
-		}
-		if (fd >= 0) {
-			*ret = fd;
-			return NULL;
-		}
-	}
-	return rmr_error_hint(rmr_error_create(RMR_E_WRITE, errno, "cannot make a temporary file"),
-		"set TMPDIR to a folder with room for a dump");
-}
-
 static struct rmr_error *open_process(struct rmr_context *context, struct rmr_snapshot *snapshot,
 	const struct rmr_heap_options *options)
 {
@@ -73,8 +48,13 @@ static struct rmr_error *open_process(struct rmr_context *context, struct rmr_sn
 	char name[32];
 
 	struct rmr_error *err = rmr_command_pid(snapshot->name, &snapshot->pid);
-	if (!err)
-		err = open_temporary(&fd);
+	if (err)
+		return err;
+	fd = rmr_beside_temporary();
+	if (fd < 0)
+		err = rmr_error_hint(
+			rmr_error_create(RMR_E_WRITE, errno, "cannot make a temporary file"),
+			"set TMPDIR to a folder with room for a dump");
 	if (!err)
 		err = rmr_dump_to_fd(
 			context, snapshot->pid, context->dump ? context->dump : &defaults, fd);

@@ -92,3 +92,23 @@ bool rmr_beside_is_private(int fd, struct stat *status)
 		(status->st_uid == geteuid() || status->st_uid == 0) &&
 		!(status->st_mode & (S_IWGRP | S_IWOTH));
 }
+
+int rmr_beside_temporary(void)
+{
+	const char *const folders[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
+		_rmr_free_ char *path = NULL;
+		if (!folders[i] || !*folders[i] || asprintf(&path, "%s/remora-XXXXXX", folders[i]) < 0)
+			continue;
+		int fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+		if (fd >= 0)
+			return fd;
+		fd = mkostemp(path, O_CLOEXEC); /* a file system without O_TMPFILE */
+		if (fd >= 0) {
+			unlink(path);
+			return fd;
+		}
+	}
+	return -1;
+}

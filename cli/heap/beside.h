@@ -36,4 +36,10 @@ bool rmr_beside_give_name(int fd, char *temporary, const char *path);
 /** True if the file is ours alone: nobody else could have written it. */
 bool rmr_beside_is_private(int fd, struct stat *status_ret);
 
+/**
+ * A file of mode 0600 that has no name, where $TMPDIR says or else on a disk rather than in memory.
+ * @return its descriptor, or -1 with errno
+ */
+int rmr_beside_temporary(void);
+
 #endif

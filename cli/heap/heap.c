@@ -61,6 +61,8 @@ uint64_t rmr_section_size(enum rmr_section section, const struct rmr_counts *cou
 	return 0;
 }
 
+enum { UNNAMED_FROM = 64 << 20 }; /* bytes of a dump from which memory is worth a file */
+
 /* What the chunks saw, in the counts. */
 static void count_oddities(struct rmr_heap *heap, const struct rmr_parsed *parsed)
 {
@@ -83,7 +85,9 @@ static void count_oddities(struct rmr_heap *heap, const struct rmr_parsed *parse
 	}
 }
 
-static struct rmr_error *load(struct rmr_heap *heap, const struct rmr_heap_options *options)
+/* @param is_named  false: the dump has no name, and is opened this once */
+static struct rmr_error *load(
+	struct rmr_heap *heap, bool is_named, const struct rmr_heap_options *options)
 {
 	struct rmr_parsed parsed;
 	struct rmr_index_writer writer;
@@ -100,8 +104,11 @@ static struct rmr_error *load(struct rmr_heap *heap, const struct rmr_heap_optio
 		return rmr_error_create(RMR_E_INPUT, 0, "%s holds no object: no heap dump",
 			heap->path);
 	}
-	rmr_index_begin(&writer,
-		options->no_index || !heap->source.is_file ? NULL : heap->path);
+	if (!is_named && heap->source.size >= UNNAMED_FROM)
+		rmr_index_begin_unnamed(&writer);
+	else
+		rmr_index_begin(&writer,
+			options->no_index || !heap->source.is_file ? NULL : heap->path);
 	err = rmr_build_run(heap, &parsed, &writer, options);
 	if (err)
 		rmr_index_abandon(&writer);
@@ -149,7 +156,7 @@ static struct rmr_error *open_heap(struct rmr_heap *heap, int fd, bool indexed,
 		return err;
 	heap->facts.from_index = !own.no_index && heap->source.is_file && rmr_index_open(heap);
 	if (!heap->facts.from_index)
-		err = load(heap, &own);
+		err = load(heap, indexed, &own);
 	if (err)
 		return err;
 	set_views(heap);

@@ -70,6 +70,14 @@ static size_t page_size(void)
 	return page > PAGE ? PAGE_MAX : PAGE;
 }
 
+/* For the header, which is written last. */
+static void make_room(struct rmr_index_writer *writer)
+{
+	writer->end = (sizeof(struct rmr_index_header) + page_size() - 1) / page_size() * page_size();
+	if (writer->fd >= 0 && fallocate(writer->fd, 0, 0, (off_t)writer->end))
+		rmr_index_abandon(writer);
+}
+
 void rmr_index_begin(struct rmr_index_writer *writer, const char *path)
 {
 	*writer = (struct rmr_index_writer){.fd = -1};
@@ -81,16 +89,21 @@ void rmr_index_begin(struct rmr_index_writer *writer, const char *path)
 	}
 	if (path && writer->fd < 0)
 		rmr_log("no index file for %s: %s", path, strerror(errno));
-	writer->end = (sizeof(struct rmr_index_header) + page_size() - 1) / page_size() * page_size();
-	if (writer->fd >= 0 && fallocate(writer->fd, 0, 0, (off_t)writer->end))
-		rmr_index_abandon(writer);
+	make_room(writer);
+}
+
+void rmr_index_begin_unnamed(struct rmr_index_writer *writer)
+{
+	*writer = (struct rmr_index_writer){.fd = rmr_beside_temporary()};
+	make_room(writer);
 }
 
 void rmr_index_abandon(struct rmr_index_writer *writer)
 {
 	if (writer->fd >= 0) {
-		rmr_log("the index file %s is given up", writer->path);
-		unlink(writer->temporary);
+		rmr_log("the index file %s is given up", writer->path ? writer->path : "without a name");
+		if (writer->temporary)
+			unlink(writer->temporary);
 		close(writer->fd);
 	}
 	writer->fd = -1;
@@ -133,6 +146,11 @@ void rmr_index_commit(struct rmr_index_writer *writer, struct rmr_heap *heap)
 
 	if (writer->fd < 0)
 		return;
+	if (!writer->path) { // its sections stay mapped, and nobody else will open it
+		close(writer->fd);
+		writer->fd = -1;
+		return;
+	}
 	header_init(&header, heap);
 	memcpy(header.offsets, writer->offsets, sizeof(header.offsets));
 	for (size_t i = 0; i < RMR_SECTIONS; i++)

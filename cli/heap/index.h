@@ -35,6 +35,9 @@ struct rmr_index_writer {
 
 /** @param path  of the dump, or NULL: no file. Never fails. */
 void rmr_index_begin(struct rmr_index_writer *writer, const char *path);
+/** The same in a file that has no name and ends with the heap: so that its sections are no memory of
+ * remora's own, but the file system's cache, which can be written out. */
+void rmr_index_begin_unnamed(struct rmr_index_writer *writer);
 /** Zeroed room for a section of @p heap, set in it. NULL when there is no memory. */
 void *rmr_index_section(struct rmr_index_writer *writer, struct rmr_heap *heap,
 	enum rmr_section section, size_t bytes);

@@ -2,6 +2,7 @@
 #include "cli/heap/source.h"
 
 #include "attach/cleanup.h"
+#include "cli/heap/beside.h"
 #include "cli/heap/json.h"
 #include "cli/heap/mapped.h"
 #include "cli/heap/packed.h"
@@ -172,16 +173,9 @@ static struct rmr_error *pump_zstd(struct pump *pump)
 
 static int open_temporary(void)
 {
-	const char *folders[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
+	int fd = rmr_beside_temporary();
 
-	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
-		if (!folders[i] || !*folders[i])
-			continue;
-		int fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-		if (fd >= 0)
-			return fd;
-	}
-	return memfd_create("remora-dump", MFD_CLOEXEC);
+	return fd >= 0 ? fd : memfd_create("remora-dump", MFD_CLOEXEC);
 }
 
 static struct rmr_error *no_temporary(const struct pump *pump)

@@ -228,6 +228,35 @@ START_TEST(read_only_folder_uses_the_cache)
 }
 END_TEST
 
+/* A large dump without a name (that of a PID) has its index in a file, which has no name either. */
+START_TEST(unnamed_dump_has_an_unnamed_index)
+{
+	struct rmr_heap *heap;
+	char line[512];
+	bool is_mapped = false;
+
+	write_dump(800000); /* 70 MB */
+	ck_assert_int_eq(setenv("TMPDIR", folder, 1), 0);
+	int fd = open(dump, O_RDONLY | O_CLOEXEC);
+	unlink(dump);
+	assert_ok(rmr_heap_open_fd(fd, "a process", NULL, &heap));
+	close(fd);
+	ck_assert(!rmr_heap_facts(heap)->from_index);
+	ck_assert_uint_eq(rmr_heap_count(heap), 800000);
+	ck_assert_uint_eq(rmr_heap_find(heap, 8 * 800000), 799999);
+	FILE *maps = fopen("/proc/self/maps", "r");
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof(line), maps))
+		is_mapped |= strstr(line, " rw-s ") && strstr(line, folder) && strstr(line, "(deleted)");
+	fclose(maps);
+	ck_assert(is_mapped);
+	ck_assert_int_eq(rmdir(folder), 0); /* nothing is in it */
+	rmr_heap_close(heap);
+	ck_assert_int_eq(mkdir(folder, 0700), 0);
+	unsetenv("TMPDIR");
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("index");
@@ -241,6 +270,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tests, no_index_leaves_no_file);
 	tcase_add_test(tests, corrupt_index_does_no_harm);
 	tcase_add_test(tests, read_only_folder_uses_the_cache);
+	tcase_add_test(tests, unnamed_dump_has_an_unnamed_index);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
