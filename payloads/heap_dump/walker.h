@@ -5,6 +5,7 @@
  *
  *     walk.c    the collector's lists, the order of work, faults
  *     emit.c    one object -> one record and its children
+ *     facts.c   what one object's record tells, but for its references
  *     types.c   what is known of each type      names.c  names of references, shapes
  *     sizes.c   sys.getsizeof                   values.c values, names, texts
  *     frames.c  frames and generators           roots.c  root records
@@ -568,6 +569,28 @@ int32_t rmr_frames_line(struct rmr_heap_dump *w, uint64_t code, int64_t lasti);
 int32_t rmr_frames_line_of(struct rmr_heap_dump *w, uint64_t object, uint64_t code);
 /** True if the object at @p code is a code object. */
 bool rmr_frames_is_code(struct rmr_heap_dump *w, uint64_t code);
+
+// ---- facts.c ----
+
+/** What is known of an object before its record is begun. */
+struct rmr_facts {
+	uint64_t size, rc, len, owned, weak;
+	int64_t line;
+	struct rmr_span name, module, file, value;
+	const struct rmr_buffer *buffer;
+	uint64_t small; /**< holds the bytes of a value that is no text */
+	bool has_len, has_line, has_value;
+	bool value_goes_on;
+	uint32_t shape, trace;
+	unsigned flags; /**< IMMORTAL and what follows it; from bit 16 on those of the record's part */
+};
+
+/** What every object has; @p f needs no initial values and must not move, as it holds its value. */
+void rmr_facts_get(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
+	struct rmr_facts *f);
+/** What only objects with references have; @p f is of rmr_facts_get(). */
+void rmr_facts_get_more(struct rmr_heap_dump *w, const struct rmr_type_info *info, uint64_t object,
+	struct rmr_facts *f);
 
 // ---- emit.c ----
 
