@@ -193,11 +193,22 @@ static void find_lists(struct rmr_heap_dump *w)
 	}
 }
 
+enum { STEPS_AHEAD = 8 };
 enum { NEXT = 0, PREVIOUS = 8 }; // in the collector's head of an object
 
 static inline uint64_t follow(uint64_t node, uint64_t link)
 {
 	return rmr_word(node, link) & ~UINT64_C(3);
+}
+
+// The same, and what is likely to come some steps later is on its way into the cache: after a
+// collection, objects that were made in a row stand in a row on the list, equally far apart.
+static inline uint64_t follow_on(uint64_t node, uint64_t link)
+{
+	uint64_t next = follow(node, link);
+
+	__builtin_prefetch((void *)(next + STEPS_AHEAD * (next - node)));
+	return next;
 }
 
 // False if no object can be there, or it was met already.
@@ -226,7 +237,7 @@ static bool mark_both_ways(struct rmr_heap_dump *w, uint64_t head, uint64_t *fir
 			first = follow(first, NEXT);
 			break;
 		}
-		first = follow(first, NEXT);
+		first = follow_on(first, NEXT);
 		if (!mark(w, last))
 			break;
 		count++;
@@ -234,7 +245,7 @@ static bool mark_both_ways(struct rmr_heap_dump *w, uint64_t head, uint64_t *fir
 			break;
 		met = first == last;
 		behind = last;
-		last = follow(last, PREVIOUS);
+		last = follow_on(last, PREVIOUS);
 	}
 	*first_ret = first;
 	*count_ret = count;
