@@ -25,25 +25,45 @@ static uint64_t end_of_static(struct rmr_heap_dump *w, uint64_t at)
 							   : info->basicsize);
 }
 
-static void make_label(char *label, size_t size, const char *name)
+static void make_label(char *label, size_t size, const char *before, struct rmr_span name)
 {
-	static const char before[] = "<data of ";
-	char *to = label + sizeof(before) - 1;
+	char *to = label, *end = label + size - 2;
 
-	memcpy(label, before, sizeof(before) - 1);
-	while (*name && to < label + size - 2)
-		*to++ = *name++;
+	while (*before)
+		*to++ = *before++;
+	for (uint64_t i = 0; i < name.size && to < end; i++)
+		*to++ = ((const char *)name.data)[i];
 	*to++ = '>';
 	*to = 0;
 }
 
-static void search(struct rmr_heap_dump *w, const struct rmr_image *image)
-{
-	uint64_t at = (image->range.start + 7) & ~UINT64_C(7), end = image->range.end;
-	char label[280];
+enum pass {
+	PASS_OBJECTS, // writes the objects that nothing else leads to
+	PASS_ROOTS,
+};
 
-	make_label(label, sizeof(label), image->name);
-	for (uint64_t next; at + 8 <= end && !w->failed; at = next) {
+// The interpreter's own table of interned strings (up to 3.11 a static variable): what it holds is not
+// counted.
+static bool is_interned_table(struct rmr_heap_dump *w, uint64_t dict)
+{
+	struct rmr_dict_iter iter;
+
+	if (rmr_type_of(&w->rt, dict) != (uintptr_t)w->api.PyDict_Type)
+		return false;
+	uint64_t keys = rmr_at(&w->rt, dict, 32);
+	if (!rmr_is_readable(w, keys))
+		return true; // no dict either
+	rmr_dict_start(w, &iter, keys, rmr_at(&w->rt, dict, 40));
+	return rmr_dict_next(&iter) && iter.key == iter.value;
+}
+
+// One piece of C memory; @p base is what the names count from.
+static void search(struct rmr_heap_dump *w, const struct rmr_range *range, uint64_t base,
+	const char *label, enum pass pass)
+{
+	uint64_t at = (range->start + 7) & ~UINT64_C(7);
+
+	for (uint64_t next; at + 8 <= range->end && !w->failed; at = next) {
 		next = at + 8;
 		uint64_t own = end_of_static(w, at);
 		if (own > next) {
@@ -51,27 +71,94 @@ static void search(struct rmr_heap_dump *w, const struct rmr_image *image)
 			continue;
 		}
 		uint64_t word = rmr_word(at, 0);
-		if (word < 4096 || word & 7 || !is_object(w, word))
+		if (word < 4096 || word & 7)
 			continue;
-		rmr_names_add(w, word,
-			(struct rmr_name){at - image->base, RMR_STYLE_OFFSET, true}, false);
+		if (pass == PASS_OBJECTS) {
+			if (rmr_is_readable(w, word) && !rmr_is_seen(w, word) &&
+				rmr_blocks_hold(w, word) && !is_interned_table(w, word))
+				rmr_emit_child(w, word);
+			continue;
+		}
+		if (!is_object(w, word))
+			continue;
+		rmr_names_add(w, word, (struct rmr_name){at - base, RMR_STYLE_OFFSET, true}, false);
 		if (w->candidate_count == BATCH)
 			rmr_roots_flush_data(w, label);
 	}
-	rmr_roots_flush_data(w, label);
+	if (pass == PASS_ROOTS)
+		rmr_roots_flush_data(w, label);
+}
+
+static void search_images(struct rmr_heap_dump *w, enum pass pass)
+{
+	char label[280];
+
+	for (uint64_t i = 0; i < w->image_count && !w->failed; i++) {
+		const struct rmr_image *image = &w->images[i];
+		if (image->range.end - image->range.start > LARGEST)
+			continue;
+		make_label(label, sizeof(label), "<data of ",
+			rmr_values_c_string(w, (uintptr_t)image->name));
+		search(w, &image->range, image->base, label, pass);
+	}
+}
+
+// ---- modules' state ----
+
+// Include/moduleobject.h, struct PyModuleDef; Include/internal/pycore_moduleobject.h.
+static bool state_of(struct rmr_heap_dump *w, uint64_t module, struct rmr_range *ret)
+{
+	enum { DEF_SIZE = 56, DEF = 24, STATE = 32, STATE_315 = 24, TOKEN_315 = 88, IS_DEF_315 = 48 };
+	bool new = w->rt.minor >= 15;
+
+	if (!rmr_is_readable(w, module) ||
+		rmr_type_of(&w->rt, module) != (uintptr_t)w->api.PyModule_Type)
+		return false;
+	uint64_t def = rmr_at(&w->rt, module, new ? TOKEN_315 : DEF);
+	uint64_t state = rmr_at(&w->rt, module, new ? STATE_315 : STATE);
+	if ((new && !rmr_at8(&w->rt, module, IS_DEF_315)) || !state ||
+		!rmr_memory_has(w, def, DEF_SIZE + 8 + w->rt.header))
+		return false;
+	uint64_t size = rmr_at(&w->rt, def, DEF_SIZE);
+	if (size > LARGEST || !rmr_memory_has(w, state, size))
+		return false;
+	*ret = (struct rmr_range){state, state + size};
+	return true;
+}
+
+static void search_modules(struct rmr_heap_dump *w, enum pass pass)
+{
+	uint64_t interp = (uintptr_t)((void *(*)(void))w->api.PyInterpreterState_Head)();
+	char label[280];
+
+	for (; interp; interp = (uintptr_t)((void *(*)(void *))w->api.PyInterpreterState_Next)(
+			       (void *)interp)) {
+		uint64_t modules = rmr_word(interp, w->rt.layout->modules);
+		struct rmr_dict_iter iter;
+		struct rmr_range state;
+		if (!rmr_is_readable(w, modules) ||
+			rmr_type_of(&w->rt, modules) != (uintptr_t)w->api.PyDict_Type)
+			continue;
+		rmr_dict_start(w, &iter, rmr_at(&w->rt, modules, 32), rmr_at(&w->rt, modules, 40));
+		while (rmr_dict_next(&iter) && !w->failed) {
+			if (!state_of(w, iter.value, &state))
+				continue;
+			uint64_t name = rmr_at(&w->rt, iter.value, w->rt.layout->module_name);
+			make_label(label, sizeof(label), "<state of ", rmr_values_str(w, name));
+			search(w, &state, state.start, label, pass);
+		}
+	}
+}
+
+void rmr_globals_find(struct rmr_heap_dump *w)
+{
+	search_modules(w, PASS_OBJECTS);
+	search_images(w, PASS_OBJECTS);
 }
 
 void rmr_globals_write(struct rmr_heap_dump *w)
 {
-	uint64_t own = (uintptr_t)w->api.PyType_Type;
-
 	rmr_names_reset(w);
-	for (uint64_t i = 0; i < w->image_count && !w->failed; i++) {
-		const struct rmr_image *image = &w->images[i];
-		// The interpreter's own state is read by the rules that are known of it.
-		if ((own >= image->range.start && own < image->range.end) ||
-			image->range.end - image->range.start > LARGEST)
-			continue;
-		search(w, image);
-	}
+	search_modules(w, PASS_ROOTS);
+	search_images(w, PASS_ROOTS);
 }

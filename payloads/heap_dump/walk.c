@@ -372,6 +372,7 @@ enum phase {
 	PHASE_LISTS,
 	PHASE_HELD,
 	PHASE_TYPES,
+	PHASE_UNSEEN,
 	PHASE_STATIC,
 	PHASE_GLOBALS,
 	PHASE_END,
@@ -398,6 +399,11 @@ static void run_phase(struct rmr_heap_dump *w, unsigned phase)
 	case PHASE_HELD:
 		rmr_held_write(w);
 		rmr_emit_rest(w);
+		break;
+	case PHASE_UNSEEN:
+		rmr_globals_find(w);
+		rmr_emit_rest(w);
+		write_types(w);
 		break;
 	case PHASE_GLOBALS:
 		rmr_globals_write(w);

@@ -13,6 +13,7 @@
  *     held.c    what the interpreter's own C state holds
  *     images.c  the writable data of programs and libraries
  *     globals.c what that data holds
+ *     blocks.c  which memory is an object that nothing led to
  *     memory.c  mmap, the map of readable pages, the set of objects seen
  *
  * Objects are uint64_t addresses. Everything is single-threaded; all memory comes from mmap and is
@@ -379,12 +380,24 @@ void rmr_images_note(struct rmr_heap_dump *w, const struct rmr_type_info *info, 
 /** The data that @p address lies in; false if it lies in none. */
 bool rmr_images_of(struct rmr_heap_dump *w, uint64_t address, struct rmr_range *ret);
 
-// ---- globals.c ----
+// ---- blocks.c ----
 
 /**
+ * True if an object of a type that is known lies at @p object, for certain: the allocator has given
+ * out a block that begins there and is as long as such an object is, and it is referred to. For words
+ * of C data, which may as well be the address of what was freed long ago.
+ */
+bool rmr_blocks_hold(struct rmr_heap_dump *w, uint64_t object);
+
+// ---- globals.c ----
+
+/** Writes the objects that only C memory leads to: static variables, and the state of modules. */
+void rmr_globals_find(struct rmr_heap_dump *w);
+/**
  * Writes a root for each library whose data holds the addresses of objects: static variables of
- * extensions, and what Cython keeps of a module. Of a word nothing is known but what it holds, so
- * that the dump takes only those that explain a reference count. Comes last.
+ * extensions, and what Cython keeps of a module; and for each module of C with memory of its own (its
+ * state). Of a word nothing is known but what it holds, so that the dump takes only those that explain
+ * a reference count. Comes last.
  */
 void rmr_globals_write(struct rmr_heap_dump *w);
 
