@@ -98,7 +98,7 @@ static void search_images(struct rmr_heap_dump *w, enum pass pass)
 		if (image->range.end - image->range.start > LARGEST)
 			continue;
 		make_label(label, sizeof(label), "<data of ",
-			rmr_values_c_string(w, (uintptr_t)image->name));
+			(struct rmr_span){image->name, strlen(image->name), RMR_TEXT_UTF8});
 		search(w, &image->range, image->base, label, pass);
 	}
 }

@@ -299,16 +299,34 @@ class Held(object):
     """What the data of a library holds."""
 
     def __init__(self, lib):
-        self.words = (ctypes.c_void_p * 2).in_dll(lib, "rmr_test_data")
+        self.words = (ctypes.c_void_p * 4).in_dll(lib, "rmr_test_data")
         self.counted, self.borrowed = ["counted by C"], ["not counted"]
         for i, o in enumerate((self.counted, self.borrowed)):
             self.words[i] = id(o)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.counted))
+        # Nothing but C leads to the one, and nothing at all to the other, which is gone.
+        text = "only C has it, %d" % os.getpid()
+        alone, gone = (text, text[:-1]), (text[:-2], text[:-3])
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(alone))
+        self.words[2], self.words[3] = id(alone), id(gone)
+        self.text = text[:13]
+        del alone, gone, text
         with open("/proc/self/maps") as maps:
             starts = [line.split("-")[0] for line in maps if line.rstrip().endswith("walker_driver.so")]
         self.name = "[+0x%x]" % (ctypes.addressof(self.words) - int(starts[0], 16))
 
-    def check(self, roots, result):
+    def check_alone(self, dump, names, result):
+        """Debug builds have another allocator, which nothing is known of."""
+        alone, gone = dump.get(self.words[2]), dump.get(self.words[3])
+        if hasattr(sys, "gettotalrefcount"):
+            return
+        if not alone or alone["type"] != "tuple" or not dump[alone["refs"][0]]["value"].startswith(self.text) or \
+                self.words[2] not in names:
+            result.differs("only C's", self, hex(self.words[2]), alone)
+        if gone and gone["type"] == "tuple" and str(dump[gone["refs"][0]].get("value")).startswith(self.text):
+            result.differs("freed", self, hex(self.words[3]), gone)
+
+    def check(self, dump, roots, result):
         """Told is the word that explains a reference, and not the one that does not."""
         names = {}
         for root in roots:
@@ -316,12 +334,15 @@ class Held(object):
                 names.update(zip(root["refs"], root["names"]))
         if names.get(id(self.counted)) != self.name or id(self.borrowed) in names:
             result.differs("data", self, self.name, names)
+        self.check_alone(dump, names, result)
 
 
 def check_roots(roots, dump, result):
     labels = [r["label"] for r in roots]
     wanted = ["sys.modules", "sys.__dict__", "builtins.__dict__", "<thread MainThread>",
               "<thread sleeper-0>"]
+    if sys.version_info >= (3, 13):  # its constants
+        wanted.append("<state of _datetime>")
     for label in wanted:
         if label not in labels:
             result.differs("no root", label, label, labels)
@@ -414,7 +435,7 @@ def main():
     check_names(objects, dump, shapes, skip, result)
     check_named(wanted, dump, shapes, result)
     check_roots(roots, dump, result)
-    held.check(roots, result)
+    held.check(dump, roots, result)
     told, over, worst = explained(dump, roots)
     check_completeness(told, end, over, result)
     bad = 0

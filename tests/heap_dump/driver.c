@@ -18,7 +18,7 @@ EXPORT int rmr_test_dump(int fd, const struct rmr_python_api *api, unsigned vers
 EXPORT long rmr_test_pause(void);
 
 /** Where a test puts addresses of objects, as an extension does with its static variables. */
-EXPORT void *rmr_test_data[2];
+EXPORT void *rmr_test_data[4];
 
 static long pause_us;
 
