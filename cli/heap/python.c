@@ -59,6 +59,15 @@ static bool is_subscript(const char *name)
 
 /* ---- classes ---- */
 
+/* Those of its __mro__, the last first. */
+static struct rmr_ids classes_of(const struct rmr_heap *heap, uint32_t id)
+{
+	uint32_t type = rmr_heap_type(heap, id);
+	uint32_t class = type == RMR_NO_TYPE ? RMR_NO_OBJECT : heap->types[type].class_id;
+
+	return class == RMR_NO_OBJECT ? (struct rmr_ids){0} : rmr_names_mro(heap, class);
+}
+
 /*
  * What a class of the object has under a name (Objects/typeobject.c, _PyType_Lookup()), or
  * RMR_NO_OBJECT. @param known_ret  false if the dump does not have the classes
@@ -66,12 +75,8 @@ static bool is_subscript(const char *name)
 static uint32_t look_up(struct rmr_edges *edges, uint32_t id, const char *name, bool *known_ret)
 {
 	const struct rmr_heap *heap = edges->heap;
-	uint32_t type = rmr_heap_type(heap, id);
-	uint32_t class = type == RMR_NO_TYPE ? RMR_NO_OBJECT : heap->types[type].class_id;
-	struct rmr_ids classes = {0};
+	struct rmr_ids classes = classes_of(heap, id);
 
-	if (class != RMR_NO_OBJECT)
-		classes = rmr_names_mro(heap, class);
 	*known_ret = classes.count > 0;
 	/* The collector visits the last item of a tuple first. */
 	for (uint64_t i = classes.count; i-- > 0;) {
@@ -98,6 +103,22 @@ static bool is_overridden(struct rmr_edges *edges, uint32_t id, const char *name
 	uint32_t found = look_up(edges, id, name, &known);
 
 	return found != RMR_NO_OBJECT && has_label(edges, found, functions);
+}
+
+/* True if a class has a slot of that name, however many others come before it. */
+static bool has_slot(struct rmr_edges *edges, uint32_t id, const char *name)
+{
+	static const char *const members[] = {"member_descriptor", NULL};
+	const struct rmr_heap *heap = edges->heap;
+	struct rmr_ids classes = classes_of(heap, id);
+
+	for (uint64_t i = 0; i < classes.count; i++) {
+		uint32_t dict = rmr_edges_dict_of(edges, classes.ids[i]);
+		uint32_t found = dict == RMR_NO_OBJECT ? dict : rmr_names_value(heap, dict, name);
+		if (found != RMR_NO_OBJECT && has_label(edges, found, members))
+			return true;
+	}
+	return false;
 }
 
 static bool is_data_descriptor(struct rmr_edges *edges, uint32_t id)
@@ -186,7 +207,10 @@ static bool finds_attribute(struct rmr_edges *edges, uint32_t owner, const char 
 		return true;
 	if (found == RMR_NO_OBJECT)
 		return !is_dict;
-	return has_label(edges, found, of_c) || (!is_dict && !is_data_descriptor(edges, found));
+	if (has_label(edges, found, of_c))
+		return true;
+	/* An attribute of a derived class hides the slot of its base from Python. */
+	return !is_dict && !is_data_descriptor(edges, found) && !has_slot(edges, owner, name);
 }
 
 bool rmr_python_finds(struct rmr_edges *edges, uint32_t owner, const char *name)

@@ -98,6 +98,14 @@ class Described:
     attribute = Descriptor()
 
 
+class WithSlot:
+    __slots__ = ("slot",)
+
+
+class HidesSlot(WithSlot):
+    slot = "of the class"
+
+
 class Meta(type):
     @property
     def shadow(cls):
@@ -141,14 +149,15 @@ def dicts():
 
 def deceivers():
     """Objects of which Python shows something else, or nothing, where others show what they hold."""
-    shadowed, answers, odd = Shadowed(), Answers(), Plain([1])
+    shadowed, answers, odd, hides = Shadowed(), Answers(), Plain([1]), HidesSlot()
+    WithSlot.slot.__set__(hides, ["in the slot of the base"])
     shadowed.__dict__["shadow"], shadowed.later = ["hidden"], ["seen"]
     object.__setattr__(answers, "held", ["never shown"])
     for name in ("no name", "class", "a.b", "\u00e9", "\ufb01", "quote'"):
         setattr(odd, name, [name])
     keys = {float("inf"): [1], -float("inf"): [2], float("nan"): [3], ("inf", float("inf")): [4], 1e22: [5],
             "nul\0": [6], b"nul\0": [7], "inf": [8], "escape\x1b": [9], (True, None): [10], Plain: [11]}
-    return [shadowed, answers, odd, keys, Lookup(a=[1]), Items([[1]]), Described, WithMeta, os.stat("/"),
+    return [shadowed, answers, odd, hides, keys, Lookup(a=[1]), Items([[1]]), Described, WithMeta, os.stat("/"),
             time.gmtime(86400 * 9999), sys.version_info]
 
 

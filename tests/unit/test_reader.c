@@ -67,6 +67,26 @@ START_TEST(cut_at_every_byte)
 }
 END_TEST
 
+/* A trailer of another dump, as two that were written into one file leave it. */
+START_TEST(other_trailer)
+{
+	char text[4096];
+	struct rmr_error *err;
+
+	ck_assert_uint_lt(strlen(sample), sizeof(text));
+	strcpy(text, sample);
+	char *end = strstr(strstr(text, "\"end\""), "\"id\"");
+	ck_assert_ptr_nonnull(end);
+	char *digit = strchr(strchr(end, ':'), '"') + 1;
+	*digit = *digit == '0' ? '1' : '0';
+	struct rmr_heap *heap = fixture_try(text, strlen(text), &err);
+	ck_assert_ptr_null(err);
+	ck_assert(has_warning(heap, "not of the same dump"));
+	ck_assert(!rmr_heap_facts(heap)->complete);
+	rmr_heap_close(heap);
+}
+END_TEST
+
 /* The error names line and column. */
 static const struct {
 	const char *text, *place;
@@ -434,6 +454,7 @@ static Suite *make_suite(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, sample_is_read);
 	tcase_add_test(tests, cut_at_every_byte);
+	tcase_add_test(tests, other_trailer);
 	tcase_add_loop_test(tests, faults_are_located, 0, sizeof(faults) / sizeof(*faults));
 	tcase_add_test(tests, long_lines);
 	tcase_add_test(tests, no_dump_at_all);
