@@ -6,17 +6,10 @@ enum {
 	LARGEST = 64 << 20, // bytes of one image that are looked through
 };
 
-// True if @p word is the address of an object that was met, of a type that is known.
-static bool is_object(struct rmr_heap_dump *w, uint64_t word)
+// The end of the object that was met at @p at in an image, or 0: what it refers to has been told.
+__attribute__((noinline)) static uint64_t end_of_static(struct rmr_heap_dump *w, uint64_t at)
 {
-	return rmr_is_readable(w, word) && rmr_is_seen(w, word) &&
-		rmr_types_find(w, rmr_type_of(&w->rt, word));
-}
-
-// The end of the object that lies at @p at in an image, or 0: what it refers to has been told.
-static uint64_t end_of_static(struct rmr_heap_dump *w, uint64_t at)
-{
-	if (!rmr_is_seen(w, at) || !rmr_is_readable(w, at + w->rt.header + 8))
+	if (!rmr_is_readable(w, at + w->rt.header + 8))
 		return 0;
 	const struct rmr_type_info *info = rmr_types_find(w, rmr_type_of(&w->rt, at));
 	if (!info)
@@ -38,8 +31,8 @@ static void make_label(char *label, size_t size, const char *before, struct rmr_
 }
 
 enum pass {
-	PASS_OBJECTS, // writes the objects that nothing else leads to
-	PASS_ROOTS,
+	PASS_FIND, // notes the places, writes the objects that nothing else leads to
+	PASS_WRITE,
 };
 
 // The interpreter's own table of interned strings (up to 3.11 a static variable): what it holds is not
@@ -57,36 +50,60 @@ static bool is_interned_table(struct rmr_heap_dump *w, uint64_t dict)
 	return rmr_dict_next(&iter) && iter.key == iter.value;
 }
 
-// One piece of C memory; @p base is what the names count from.
-static void search(struct rmr_heap_dump *w, const struct rmr_range *range, uint64_t base,
-	const char *label, enum pass pass)
+// Notes the place at @p at if it holds the address of an object, which is written if nothing else led to
+// it.
+__attribute__((noinline)) static void look_at(struct rmr_heap_dump *w, uint64_t at, uint64_t word)
 {
-	uint64_t at = (range->start + 7) & ~UINT64_C(7);
+	void *places = w->places;
 
-	for (uint64_t next; at + 8 <= range->end && !w->failed; at = next) {
-		next = at + 8;
-		uint64_t own = end_of_static(w, at);
-		if (own > next) {
-			next = (own + 7) & ~UINT64_C(7);
-			continue;
+	if (!rmr_types_find(w, rmr_type_of(&w->rt, word)))
+		return;
+	if (!rmr_is_seen(w, word) && rmr_blocks_hold(w, word) && !is_interned_table(w, word))
+		rmr_emit_child(w, word);
+	if (w->place_count == w->place_room) {
+		if (!rmr_memory_grow(w, &places, &w->place_room, sizeof(*w->places), 4096))
+			return;
+		w->places = places;
+	}
+	w->places[w->place_count++] = at;
+}
+
+// Looks through a piece of C memory.
+static void find(struct rmr_heap_dump *w, const struct rmr_range *range)
+{
+	static const uint64_t in_chunk = (UINT64_C(1) << RMR_CHUNK_SHIFT) - 1;
+	uint64_t at = (range->start + 7) & ~UINT64_C(7), chunk_end = 0, own;
+	const uint64_t *seen = NULL;
+
+	for (; at + 8 <= range->end; at += 8) {
+		uint64_t word = rmr_word(at, 0), granule = (at & in_chunk) >> 4;
+		if (unlikely(at >= chunk_end)) {
+			seen = rmr_chunk_of(w, at)->seen;
+			chunk_end = (at | in_chunk) + 1;
 		}
-		uint64_t word = rmr_word(at, 0);
-		if (word < 4096 || word & 7)
-			continue;
-		if (pass == PASS_OBJECTS) {
-			if (rmr_is_readable(w, word) && !rmr_is_seen(w, word) &&
-				rmr_blocks_hold(w, word) && !is_interned_table(w, word))
-				rmr_emit_child(w, word);
-			continue;
-		}
-		if (!is_object(w, word))
+		if (unlikely(seen[granule >> 6] >> (granule & 63) & 1) &&
+			(own = end_of_static(w, at)) > at + 8)
+			at = ((own + 7) & ~UINT64_C(7)) - 8;
+		else if (word && !(word & 7) && rmr_is_readable(w, word))
+			look_at(w, at, word);
+	}
+}
+
+// Writes a root of what was found in it; @p base is what the names count from.
+static void write(struct rmr_heap_dump *w, const struct rmr_range *range, uint64_t base,
+	const char *label)
+{
+	for (; w->place_index < w->place_count && !w->failed; w->place_index++) {
+		uint64_t at = w->places[w->place_index], word = rmr_word(at, 0);
+		if (at < range->start || at >= range->end)
+			break;
+		if (!rmr_is_seen(w, word))
 			continue;
 		rmr_names_add(w, word, (struct rmr_name){at - base, RMR_STYLE_OFFSET, true}, false);
 		if (w->candidate_count == BATCH)
 			rmr_roots_flush_data(w, label);
 	}
-	if (pass == PASS_ROOTS)
-		rmr_roots_flush_data(w, label);
+	rmr_roots_flush_data(w, label);
 }
 
 static void search_images(struct rmr_heap_dump *w, enum pass pass)
@@ -97,9 +114,13 @@ static void search_images(struct rmr_heap_dump *w, enum pass pass)
 		const struct rmr_image *image = &w->images[i];
 		if (image->range.end - image->range.start > LARGEST)
 			continue;
+		if (pass == PASS_FIND) {
+			find(w, &image->range);
+			continue;
+		}
 		make_label(label, sizeof(label), "<data of ",
 			(struct rmr_span){image->name, strlen(image->name), RMR_TEXT_UTF8});
-		search(w, &image->range, image->base, label, pass);
+		write(w, &image->range, image->base, label);
 	}
 }
 
@@ -143,22 +164,26 @@ static void search_modules(struct rmr_heap_dump *w, enum pass pass)
 		while (rmr_dict_next(&iter) && !w->failed) {
 			if (!state_of(w, iter.value, &state))
 				continue;
+			if (pass == PASS_FIND) {
+				find(w, &state);
+				continue;
+			}
 			uint64_t name = rmr_at(&w->rt, iter.value, w->rt.layout->module_name);
 			make_label(label, sizeof(label), "<state of ", rmr_values_str(w, name));
-			search(w, &state, state.start, label, pass);
+			write(w, &state, state.start, label);
 		}
 	}
 }
 
 void rmr_globals_find(struct rmr_heap_dump *w)
 {
-	search_modules(w, PASS_OBJECTS);
-	search_images(w, PASS_OBJECTS);
+	search_modules(w, PASS_FIND);
+	search_images(w, PASS_FIND);
 }
 
 void rmr_globals_write(struct rmr_heap_dump *w)
 {
 	rmr_names_reset(w);
-	search_modules(w, PASS_ROOTS);
-	search_images(w, PASS_ROOTS);
+	search_modules(w, PASS_WRITE);
+	search_images(w, PASS_WRITE);
 }

@@ -241,6 +241,10 @@ struct rmr_heap_dump {
 	uint64_t *statics; /**< objects met that lie in images and have a true reference count */
 	uint64_t static_count, static_room;
 
+	// globals.c
+	uint64_t *places; /**< where C memory holds what may be the address of an object */
+	uint64_t place_count, place_room, place_index;
+
 	// memory.c
 	struct rmr_block *blocks; /**< every mapping */
 	struct rmr_block *small;  /**< the one that small allocations are cut from */
