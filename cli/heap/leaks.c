@@ -389,7 +389,10 @@ static bool tell_path(struct leak_work *work, struct candidate *candidate)
 		rmr_text_put(&general, *name == '[' && i > 1 && !attribute ? "[*]" : name);
 		attribute = !strcmp(name, ".__dict__");
 	}
-	rmr_text_format(&general, "|%u", path->root);
+	if (path->start == RMR_PATH_ROOT)
+		rmr_text_format(&general, "|%u", path->root);
+	else
+		rmr_text_format(&general, "|%s", rmr_heap_type_label(work->heap, candidate->id));
 	candidate->general = rmr_text_take(&general);
 	rmr_paths_destroy(paths);
 	return candidate->path && candidate->general;

@@ -197,7 +197,9 @@ static bool add_place(struct growth_work *work, uint32_t node, uint64_t growth, 
 		found->places = places;
 		found->place_room = room;
 	}
-	growth_of(work, node, &objects);
+	/* That of what holds it may be less, where something else shrank. */
+	uint64_t own = growth_of(work, node, &objects);
+	growth = own ? own : growth;
 	struct rmr_leak_place *place = &found->places[found->place_count++];
 	*place = (struct rmr_leak_place){.id = node, .byte_growth = growth,
 		.object_growth = objects, .chain = chain, .open = is_open(work, node)};
