@@ -71,7 +71,8 @@ class OneDump(Models):
         self.each(self.groups_in_groups)
 
     def groups_in_groups(self, rand, heap, model, path):
-        first, second = rand.sample(PARTITIONS[:5], 2)
+        first, second = rand.sample(PARTITIONS[:5] if model.is_open else PARTITIONS, 2)
+        model.dominate()
         label, members = rand.choice(sorted(g for g in model.groups(first).items() if quoted(g[0])))
         rows, = self.ask(path, "groups --limit 0 --by %s --group %s --by %s" %
                          (first, quoted(label), second))
