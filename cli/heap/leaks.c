@@ -610,8 +610,9 @@ static bool is_own_type(struct leak_work *work, uint32_t type)
 /* Many of the program's objects, or of callbacks, in one place are worth a look if small, too. */
 static bool is_own_crowd(struct leak_work *work, const struct candidate *candidate)
 {
+	/* A table of what others hold keeps nothing of it alive. */
 	if (candidate->items < OWN_ITEMS_MIN || candidate->type_percent < 90 ||
-		candidate->type == RMR_NO_TYPE || candidate->library)
+		candidate->type == RMR_NO_TYPE || candidate->library || is_shared(work, candidate))
 		return false;
 	return !strcmp(work->heap->types[candidate->type].label, "method") ||
 		is_own_type(work, candidate->type);

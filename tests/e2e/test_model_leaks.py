@@ -177,8 +177,10 @@ class Leaks(Models):
             general = self.generals(path, [s[1] for s in suspects]) if suspects else {}
             want = []
             for score, a, percent, counts in sorted(suspects, key=lambda s: (-s[0], s[1])):
+                shared = sum(t not in model.under(a) for t in model.items(a))
                 worth = score * 100 >= model.total and model.retains(a) * 100 >= model.total or (
-                    len(model.items(a)) >= 100 and percent >= 90 and counts.most_common(1)[0][0] == "method")
+                    len(model.items(a)) >= 100 and percent >= 90 and shared * 2 <= len(model.items(a)) and
+                    counts.most_common(1)[0][0] == "method")
                 if worth and not any(general[a] == general[b] or a in model.under(b) for b, *_ in want) \
                         and len(want) < LIMIT:
                     want.append((a, model.retains(a), len(model.items(a)), float("%.6g" % score)))
