@@ -392,7 +392,8 @@ static bool tell_path(struct leak_work *work, struct candidate *candidate)
 	if (path->start == RMR_PATH_ROOT)
 		rmr_text_format(&general, "|%u", path->root);
 	else
-		rmr_text_format(&general, "|%s", rmr_heap_type_label(work->heap, candidate->id));
+		rmr_text_format(&general, "|%d %s", path->start,
+			rmr_heap_type_label(work->heap, candidate->id));
 	candidate->general = rmr_text_take(&general);
 	rmr_paths_destroy(paths);
 	return candidate->path && candidate->general;

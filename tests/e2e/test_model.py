@@ -291,9 +291,9 @@ class TwoDumps(Models):
         got = {r[by]: [r["%s_%d" % (what, at)] for what in ("bytes", "count") for at in range(1, 6)] for r in rows}
         self.assertEqual(got, want)
         for row in rows:
-            sizes = got[row[by]][:5]
+            sizes = list(zip(got[row[by]][:5], got[row[by]][5:]))
             self.assertEqual((row["grew"], row["bytes_change"]),
-                             (sum(x < y for x, y in zip(sizes, sizes[1:])), sizes[-1] - sizes[0]))
+                             (sum(x < y for x, y in zip(sizes, sizes[1:])), sizes[-1][0] - sizes[0][0]))
         order = [(r["grew"] < 4, -r["bytes_change"]) for r in rows]
         self.assertEqual(order, sorted(order))
 

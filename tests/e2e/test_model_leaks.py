@@ -161,7 +161,7 @@ class Leaks(Models):
                 names.append("[*]" if name[:1] == "[" and i > 1 and not attribute else name)
                 attribute = name == ".__dict__"
             label = re.match(r"<\w+ \w+>|\w+|<", first["expression"])[0] if first["start"] == "root" \
-                else answer["type"]
+                else first["start"] + answer["type"]
             found[a] = "".join(names) + "|" + label
         return found
 
