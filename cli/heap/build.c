@@ -2,6 +2,7 @@
 #include "cli/heap/build.h"
 
 #include "cli/heap/parallel.h"
+#include "cli/heap/positions.h"
 
 #include <stdlib.h>
 
@@ -353,7 +354,7 @@ static struct rmr_error *run_steps(struct rmr_build *build)
 {
 	static struct rmr_error *(*const steps[])(struct rmr_build *build) = {locate_init,
 		rmr_build_merge_types, merge_shapes, sort_objects, fill_columns,
-		rmr_build_references, rmr_build_types, store_strings};
+		rmr_build_references, rmr_positions_build, rmr_build_types, store_strings};
 	struct rmr_error *err = NULL;
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps) && !err; i++) {

@@ -4,7 +4,6 @@
 #include "attach/cleanup.h"
 #include "attach/log.h"
 #include "cli/heap/build.h"
-#include "cli/heap/positions.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,6 +53,10 @@ uint64_t rmr_section_size(enum rmr_section section, const struct rmr_counts *cou
 		return counts->root_references * sizeof(uint32_t);
 	case RMR_SECTION_ROOTED:
 		return counts->root_references * sizeof(struct rmr_rooted);
+	case RMR_SECTION_LARGE:
+		return counts->large * sizeof(struct rmr_large);
+	case RMR_SECTION_LARGE_ORDER:
+		return counts->large_references * sizeof(uint32_t);
 	case RMR_SECTION_STRINGS:
 	case RMR_SECTIONS:
 		break;
@@ -143,6 +146,8 @@ static void set_views(struct rmr_heap *heap)
 	heap->root_refs = heap->sections[RMR_SECTION_ROOT_REFS];
 	heap->flags = heap->sections[RMR_SECTION_FLAGS];
 	heap->rooted = heap->sections[RMR_SECTION_ROOTED];
+	heap->large = heap->sections[RMR_SECTION_LARGE];
+	heap->large_order = heap->sections[RMR_SECTION_LARGE_ORDER];
 }
 
 static struct rmr_error *open_heap(struct rmr_heap *heap, int fd, bool indexed,
@@ -172,7 +177,6 @@ static struct rmr_error *open_named(int fd, const char *name, bool indexed,
 	if (!heap)
 		return &rmr_enomem;
 	heap->path = strdup(name);
-	heap->positions = rmr_positions_create();
 	heap->interrupted = options ? options->interrupted : NULL;
 	struct rmr_error *err = &rmr_enomem;
 	if (heap->path)
@@ -217,7 +221,6 @@ void rmr_heap_close(struct rmr_heap *heap)
 	free(heap->types);
 	free(heap->builtins);
 	free((void *)heap->kinds);
-	rmr_positions_destroy(heap->positions);
 	free(heap->roots);
 	for (size_t i = 0; i < heap->warning_count; i++)
 		free(heap->warnings[i]);

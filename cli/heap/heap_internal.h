@@ -13,8 +13,6 @@
 
 #include <stdatomic.h>
 
-struct rmr_positions;
-
 enum rmr_section {
 	RMR_SECTION_ADDRESS,   /**< uint64_t a object, ascending */
 	RMR_SECTION_LINE,      /**< uint64_t a object: offset of its line in the dump */
@@ -39,6 +37,8 @@ enum rmr_section {
 	RMR_SECTION_ROOTS,     /**< struct rmr_stored_root */
 	RMR_SECTION_ROOT_REFS, /**< uint32_t: ids */
 	RMR_SECTION_ROOTED,    /**< struct rmr_rooted, by id */
+	RMR_SECTION_LARGE,     /**< struct rmr_large, by id: containers of many references */
+	RMR_SECTION_LARGE_ORDER, /**< uint32_t: numbers of their references, in order of the targets */
 	RMR_SECTION_STRINGS,   /**< NUL-terminated texts, the last byte of the section is NUL */
 	RMR_SECTIONS,
 };
@@ -63,9 +63,16 @@ struct rmr_rooted {
 	uint32_t id, root;
 };
 
+/** A container with its references in LARGE_ORDER. */
+struct rmr_large {
+	uint64_t first;
+	uint32_t id, reserved;
+};
+
 /** Counts of what is in the sections, and what was odd. All of it is in the index's header. */
 struct rmr_counts {
 	uint64_t objects, absent, references, types, roots, root_references, shapes, traces;
+	uint64_t large, large_references;
 	uint64_t bytes;
 	int64_t owned;
 	uint64_t data_size;       /**< bytes of JSON */
@@ -114,11 +121,12 @@ struct rmr_heap {
 	const uint32_t *out_first, *out, *in_first, *in, *root_refs;
 	const uint16_t *flags;
 	const struct rmr_rooted *rooted;
+	const struct rmr_large *large;
+	const uint32_t *large_order;
 
 	struct rmr_type *types;
 	unsigned char *builtins; /**< enum rmr_builtin of each type */
 	_Atomic unsigned char *kinds; /**< enum rmr_kin of each type, found when it is asked for */
-	struct rmr_positions *positions; /**< positions.h; NULL: none is remembered */
 	struct rmr_root *roots;
 	struct rmr_heap_facts facts;
 	char **warnings;

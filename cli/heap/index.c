@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 enum {
-	INDEX_VERSION = 4, /* raise it with every change of what a section holds */
+	INDEX_VERSION = 5, /* raise it with every change of what a section holds */
 	PAGE = 4096,       /* sections start at multiples of it; any page size up to it works */
 	PAGE_MAX = 65536,
 };
@@ -189,6 +189,7 @@ static bool counts_fit(const struct rmr_counts *counts, const struct rmr_source 
 		counts->types < RMR_NO_OBJECT && counts->roots < RMR_NO_OBJECT &&
 		counts->root_references < most && counts->shapes < RMR_NO_OBJECT &&
 		counts->traces < RMR_NO_OBJECT &&
+		counts->large < RMR_NO_OBJECT && counts->large_references < most &&
 		counts->data_size == source->size;
 }
 

@@ -2,15 +2,14 @@
 /**
  * @file
  * Where among the references of an object one to a given object is. Small containers are searched
- * from the start; for one of many references that is asked for again and again, as by a shell's
- * questions about its members, a table is made.
+ * from the start; for those of many references the index has a table.
  */
 #ifndef RMR_CLI_HEAP_POSITIONS_H
 #define RMR_CLI_HEAP_POSITIONS_H
 
 #include "cli/heap/heap.h"
 
-struct rmr_positions;
+struct rmr_build;
 
 /**
  * The index of the first reference from @p source to @p target at or after index @p start, or
@@ -19,8 +18,7 @@ struct rmr_positions;
 uint64_t rmr_positions_find(const struct rmr_heap *heap, uint32_t source, uint32_t target,
 	uint64_t start);
 
-/** What a heap remembers of its large containers: at most 20 bytes a reference of theirs. */
-struct rmr_positions *rmr_positions_create(void);
-void rmr_positions_destroy(struct rmr_positions *positions);
+/** The tables: LARGE and LARGE_ORDER. A step of a build, after OUT. */
+struct rmr_error *rmr_positions_build(struct rmr_build *build) RMR_MUST_CHECK;
 
 #endif

@@ -7,6 +7,10 @@
 #include <string.h>
 #include <wchar.h>
 
+enum {
+	SOME = 32, // bytes that most formats are content with
+};
+
 void rmr_line_deinit(struct rmr_line *text)
 {
 	free(text->bytes);
@@ -55,19 +59,35 @@ void rmr_line_add(struct rmr_line *text, const char *bytes, size_t length)
 	text->bytes[text->length] = '\0';
 }
 
+void rmr_line_add_spaces(struct rmr_line *text, size_t count)
+{
+	if (!reserve(text, count))
+		return;
+	memset(text->bytes + text->length, ' ', count);
+	text->length += count;
+	text->bytes[text->length] = '\0';
+}
+
 void rmr_line_addf(struct rmr_line *text, const char *format, ...)
 {
 	va_list args;
 
-	va_start(args, format);
-	int length = vsnprintf(NULL, 0, format, args);
-	va_end(args);
-	if (length < 0 || !reserve(text, (size_t)length))
+	if (!reserve(text, SOME))
 		return;
+	size_t room = text->capacity - text->length;
 	va_start(args, format);
-	vsnprintf(text->bytes + text->length, (size_t)length + 1, format, args);
+	int length = vsnprintf(text->bytes + text->length, room, format, args);
 	va_end(args);
-	text->length += (size_t)length;
+	if (length >= 0 && (size_t)length >= room) {
+		// What was written of it ends where the text did.
+		text->bytes[text->length] = '\0';
+		if (!reserve(text, (size_t)length))
+			return;
+		va_start(args, format);
+		vsnprintf(text->bytes + text->length, (size_t)length + 1, format, args);
+		va_end(args);
+	}
+	text->length += length > 0 ? (size_t)length : 0;
 }
 
 size_t rmr_line_decode(const char *bytes, size_t length, uint32_t *ret)
@@ -111,6 +131,17 @@ static bool is_harmless(uint32_t c)
 	return wcwidth((wchar_t)c) >= 0;
 }
 
+/** How many of the bytes, from the first on, are characters of ASCII that stand for themselves. */
+static size_t plain_length(const char *bytes, size_t length)
+{
+	size_t i = 0;
+
+	while (i < length && bytes[i] >= ' ' && bytes[i] < 0x7f && bytes[i] != '"' &&
+		bytes[i] != '\'' && bytes[i] != '\\')
+		i++;
+	return i;
+}
+
 static void add_escape(struct rmr_line *text, uint32_t c)
 {
 	if (c == '\n')
@@ -131,8 +162,14 @@ static void add_guarded(struct rmr_line *text, const char *bytes, size_t length,
 {
 	for (size_t i = 0; i < length;) {
 		uint32_t c = 0;
-		size_t used = rmr_line_decode(bytes + i, length - i, &c);
+		size_t used = plain_length(bytes + i, length - i);
 
+		if (used) {
+			rmr_line_add(text, bytes + i, used);
+			i += used;
+			continue;
+		}
+		used = rmr_line_decode(bytes + i, length - i, &c);
 		if (!used) {
 			add_escape(text, (unsigned char)bytes[i]);
 			i++;
@@ -193,8 +230,14 @@ void rmr_line_add_json(struct rmr_line *text, const char *bytes, size_t length)
 	rmr_line_add(text, "\"", 1);
 	for (size_t i = 0; i < length;) {
 		uint32_t c = 0;
-		size_t used = rmr_line_decode(bytes + i, length - i, &c);
+		size_t used = plain_length(bytes + i, length - i);
 
+		if (used) {
+			rmr_line_add(text, bytes + i, used);
+			i += used;
+			continue;
+		}
+		used = rmr_line_decode(bytes + i, length - i, &c);
 		if (!used) {
 			rmr_line_addf(text, "\\udc%02x", (unsigned char)bytes[i]);
 			i++;
@@ -228,8 +271,13 @@ size_t rmr_line_width(const char *safe, size_t length)
 {
 	size_t width = 0, columns;
 
-	for (size_t i = 0; i < length; width += columns)
-		i += step(safe + i, length - i, &columns);
+	for (size_t i = 0; i < length; width += columns) {
+		size_t plain = plain_length(safe + i, length - i);
+		i += plain;
+		columns = plain;
+		if (!plain)
+			i += step(safe + i, length - i, &columns);
+	}
 	return width;
 }
 

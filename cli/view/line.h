@@ -27,6 +27,7 @@ void rmr_line_clear(struct rmr_line *text);
 const char *rmr_line_get(const struct rmr_line *text);
 
 void rmr_line_add(struct rmr_line *text, const char *bytes, size_t length);
+void rmr_line_add_spaces(struct rmr_line *text, size_t count);
 void rmr_line_addf(struct rmr_line *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

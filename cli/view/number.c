@@ -2,18 +2,17 @@
 #include "cli/view/number.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 void rmr_number_add_count(struct rmr_line *text, uint64_t count)
 {
-	char digits[21];
-	int length = snprintf(digits, sizeof(digits), "%" PRIu64, count);
+	char digits[28], *at = digits + sizeof(digits); // 2^64 has 20 digits and 6 commas
 
-	for (int i = 0; i < length; i++) {
-		if (i && (length - i) % 3 == 0)
-			rmr_line_add(text, ",", 1);
-		rmr_line_add(text, digits + i, 1);
+	for (unsigned i = 0; i == 0 || count; i++, count /= 10) {
+		if (i && i % 3 == 0)
+			*--at = ',';
+		*--at = (char)('0' + count % 10);
 	}
+	rmr_line_add(text, at, (size_t)(digits + sizeof(digits) - at));
 }
 
 void rmr_number_add_bytes(struct rmr_line *text, uint64_t bytes)

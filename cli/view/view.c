@@ -165,7 +165,8 @@ void rmr_view_prose(struct rmr_view *view, const char *head, unsigned room, cons
 	for (const char *at = prose; *at; at += strspn(at, " ")) {
 		size_t length = strcspn(at, " "), width = rmr_line_width(at, length);
 		if (room && used > indent && used + 1 + width > room) {
-			rmr_line_addf(line, "\n%*s", (int)indent, "");
+			rmr_line_add(line, "\n", 1);
+			rmr_line_add_spaces(line, indent);
 			used = indent;
 		} else if (used > indent) {
 			rmr_line_add(line, " ", 1);
@@ -499,13 +500,13 @@ static void add_padded(struct rmr_view *view, size_t i, const char *bytes, size_
 	if (i)
 		rmr_line_add(line, "  ", 2);
 	if (!is_left(column->kind) && width < room)
-		rmr_line_addf(line, "%*s", (int)(room - width), "");
+		rmr_line_add_spaces(line, room - width);
 	size_t start = line->length;
 	rmr_line_add(line, bytes, length);
 	if (column->kind == RMR_KIND_TEXT && width > room && view->style.width) {
 		rmr_line_shorten(line, start, room);
 	} else if (is_left(column->kind) && width < room && !last) {
-		rmr_line_addf(line, "%*s", (int)(room - width), "");
+		rmr_line_add_spaces(line, room - width);
 	}
 }
 

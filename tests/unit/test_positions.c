@@ -46,7 +46,7 @@ START_TEST(references_are_found_in_order)
 {
 	srand(1 + (unsigned)_i);
 	struct rmr_heap *heap = open_containers();
-	uint32_t some = 1 + (unsigned)rand() % CONTAINERS; /* few: tables; all: they give way */
+	uint32_t some = 1 + (unsigned)rand() % CONTAINERS; 
 
 	for (unsigned n = 0; n < ROUNDS; n++) {
 		uint32_t source = (unsigned)rand() % (n % 2 ? some : CONTAINERS);
