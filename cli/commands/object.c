@@ -6,6 +6,7 @@
 #include "cli/view/number.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -49,6 +50,24 @@ static void put_short(struct rmr_view *view, const char *text, size_t width)
 	rmr_line_deinit(&line);
 }
 
+/**
+ * What rmr_heap_describe() says of @p id; where escapes make it wide, of a shorter piece of the value,
+ * so that it is not cut twice.
+ */
+static char *describe(const struct rmr_heap *heap, uint32_t id)
+{
+	char *text = rmr_heap_describe(heap, id, VALUE_WIDTH);
+	size_t width = text ? rmr_line_width(text, strlen(text)) : 0;
+
+	if (width <= VALUE_COLUMNS)
+		return text;
+	char *shorter = rmr_heap_describe(heap, id, VALUE_WIDTH * VALUE_COLUMNS / (width + 8));
+	if (!shorter)
+		return text;
+	free(text);
+	return shorter;
+}
+
 void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, uint32_t id)
 {
 	if (rmr_heap_is_absent(heap, id)) {
@@ -56,7 +75,7 @@ void rmr_object_put_value(struct rmr_view *view, const struct rmr_heap *heap, ui
 		return;
 	}
 	if (rmr_view_format(view) != RMR_FORMAT_JSON) {
-		_rmr_free_ char *text = rmr_heap_describe(heap, id, VALUE_WIDTH);
+		_rmr_free_ char *text = describe(heap, id);
 		put_short(view, text, VALUE_COLUMNS);
 		return;
 	}
@@ -165,7 +184,7 @@ void rmr_object_put_other(struct rmr_view *view, const char *type)
 void rmr_object_add_line(struct rmr_line *text, const struct rmr_heap *heap, uint32_t id)
 {
 	const char *type = rmr_heap_type_label(heap, id);
-	_rmr_free_ char *value = rmr_heap_describe(heap, id, VALUE_WIDTH);
+	_rmr_free_ char *value = describe(heap, id);
 
 	rmr_line_addf(text, "0x%" PRIx64 " ", rmr_heap_address(heap, id));
 	rmr_line_add_safe(text, type, strlen(type));

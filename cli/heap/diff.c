@@ -116,18 +116,43 @@ static bool add_groups(struct diff_work *work, size_t d, const struct rmr_groups
 	return true;
 }
 
+/* Two dumps at a time: more would take more memory. */
+enum { ABREAST = 2 };
+
+struct abreast {
+	const struct diff_work *work;
+	size_t first;
+	struct rmr_groups *groups[ABREAST];
+	struct rmr_error *err[ABREAST];
+};
+
+static void group_work(void *context, unsigned number)
+{
+	struct abreast *abreast = context;
+	const struct diff_work *work = abreast->work;
+	size_t d = abreast->first + number;
+
+	abreast->err[number] = rmr_groups_create(work->heaps[d],
+		work->dominators ? work->dominators[d] : NULL, NULL, 0, work->options->group,
+		&abreast->groups[number]);
+}
+
 static struct rmr_error *count_groups(struct diff_work *work, size_t d)
 {
-	struct rmr_groups *groups;
-	struct rmr_error *err = rmr_groups_create(work->heaps[d],
-		work->dominators ? work->dominators[d] : NULL, NULL, 0, work->options->group,
-		&groups);
+	struct abreast abreast = {.work = work, .first = d};
+	unsigned count = d + ABREAST <= work->diff->dumps ? ABREAST : 1;
+	struct rmr_error *err = NULL;
 
-	if (err)
-		return err;
-	if (!add_groups(work, d, groups))
-		err = &rmr_enomem;
-	rmr_groups_destroy(groups);
+	rmr_parallel_run(count, group_work, &abreast);
+	for (unsigned i = 0; i < count; i++) {
+		if (!err && !abreast.err[i] && !add_groups(work, d + i, abreast.groups[i]))
+			err = &rmr_enomem;
+		rmr_groups_destroy(abreast.groups[i]);
+		if (err)
+			rmr_error_destroy(abreast.err[i]);
+		else
+			err = abreast.err[i];
+	}
 	return err;
 }
 
@@ -337,7 +362,7 @@ static struct rmr_error *count_all(struct diff_work *work)
 			err = count_types(work, d);
 			break;
 		case RMR_DIFF_GROUP:
-			err = count_groups(work, d);
+			err = d % ABREAST ? NULL : count_groups(work, d);
 			break;
 		case RMR_DIFF_PATH:
 			err = count_paths(work, d);

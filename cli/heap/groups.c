@@ -15,6 +15,9 @@
 enum {
 	NAMED_KEYS_MAX = 50, /* a dict with more entries is a table: its keys are [*] */
 	SIZES = 1024,        /* most objects are smaller */
+	SHAPE_WORDS = 64,
+	COLLECTORS = 8,      /* threads, each of which has tables of its own */
+	FEW = 16,            /* so few are sorted by insertion */
 	SET_MAX = 5,         /* members of a set that a label spells out */
 };
 
@@ -32,9 +35,11 @@ struct group_work {
 	uint64_t count;
 	uint32_t *group;     /* of each id; RMR_NO_OBJECT: not asked for */
 	struct rmr_intern keys, words;
+	uint32_t item_word; /* "[*]" */
 	uint32_t *trace_keys;   /* of each trace: its key + 1 */
 	uint32_t size_keys[SIZES]; /* of each small size: likewise */
 	uint32_t **shape_words; /* of each shape: numbers of its names, + 1; made when needed */
+	uint32_t *key_words; /* of each object: the word of what is under that key, + 1; likewise */
 	struct via *vias;
 	size_t via_count, via_room;
 };
@@ -173,37 +178,60 @@ static bool put_word(struct group_work *work, const char *text, uint32_t *ret)
 	return rmr_intern_put(&work->words, text, strlen(text), ret);
 }
 
-/* One name; of a shape, it is looked up once for all objects that have the shape. */
-static bool word_of(struct group_work *work, uint32_t source, const struct rmr_names *names,
-	uint64_t index, uint32_t *ret)
+/* Where the word of reference number @p index is kept, for all objects of the shape; or NULL. */
+static uint32_t *shape_word(struct group_work *work, uint32_t source, uint64_t index)
 {
 	const struct rmr_heap *heap = work->heap;
 	uint32_t shape = heap->shape[source];
-	uint64_t count = rmr_heap_children(heap, source).count;
-	uint32_t *cache = NULL;
 
-	if (shape < heap->counts.shapes && index < 64) {
-		if (!work->shape_words[shape])
-			work->shape_words[shape] = calloc(64, sizeof(uint32_t));
-		cache = work->shape_words[shape];
-		if (!cache)
+	if (shape >= heap->counts.shapes || index >= SHAPE_WORDS)
+		return NULL;
+	if (!work->shape_words[shape])
+		work->shape_words[shape] = calloc(SHAPE_WORDS, sizeof(uint32_t));
+	return work->shape_words[shape] ? &work->shape_words[shape][index] : NULL;
+}
+
+/*
+ * One name. That of a shape is made once for all objects of the shape, and that of what is under a
+ * key once for all dicts that have the key.
+ */
+static bool word_of(struct group_work *work, uint32_t source, struct rmr_names **names,
+	uint64_t index, uint32_t *ret)
+{
+	const struct rmr_heap *heap = work->heap;
+	uint64_t count = rmr_heap_children(heap, source).count;
+	uint32_t *shaped = shape_word(work, source, index), *kept = shaped;
+
+	if (shaped && *shaped) {
+		*ret = *shaped - 1;
+		return true;
+	}
+	if (!*names) {
+		struct rmr_error *err = rmr_names_create(heap, source, names);
+		if (err) {
+			rmr_error_destroy(err);
 			return false;
-		if (cache[index]) {
-			*ret = cache[index] - 1;
-			return true;
 		}
 	}
 	bool table = rmr_heap_len(heap, source) != RMR_HEAP_UNKNOWN && count > NAMED_KEYS_MAX;
-	char *text = table && !cache ? NULL : rmr_names_text(names, index);
+	uint32_t key = table || shaped ? RMR_NO_OBJECT : rmr_names_told_by(*names, index);
+	if (key < heap->counts.objects && !rmr_names_is_key(*names, index)) {
+		kept = &work->key_words[key];
+		if (*kept) {
+			*ret = *kept - 1;
+			return true;
+		}
+	}
+	char *text = table && !shaped ? NULL : rmr_names_text(*names, index);
 	const char *word = text;
 	if (!text)
-		word = rmr_names_kind(names, index) == RMR_REFERENCE_KEY ? "<key>"
-			: rmr_names_has(names, index)			 ? "[*]"
-									 : "<no name>";
+		word = rmr_names_kind(*names, index) == RMR_REFERENCE_KEY ? "<key>"
+			: rmr_names_has(*names, index)			  ? "[*]"
+									  : "<no name>";
 	bool complete = put_word(work, word, ret);
 	free(text);
-	if (cache && !(rmr_heap_flags(heap, source) & RMR_FLAG_KEYS))
-		cache[index] = *ret + 1;
+	if (kept && (kept != shaped || !(rmr_heap_flags(heap, source) & RMR_FLAG_KEYS)))
+		*kept = *ret + 1;
 	return complete;
 }
 
@@ -221,15 +249,9 @@ static bool add_names(struct group_work *work, uint32_t source, const uint8_t *w
 	for (uint64_t i = 0; complete && i < ids.count; i++) {
 		if (!wanted[ids.ids[i]])
 			continue;
-		if (!items && !names) {
-			struct rmr_error *err = rmr_names_create(heap, source, &names);
-			if (err) {
-				rmr_error_destroy(err);
-				return false;
-			}
-		}
-		complete = (items ? put_word(work, "[*]", &word)
-				  : word_of(work, source, names, i, &word)) &&
+		if (items)
+			word = work->item_word;
+		complete = (items || word_of(work, source, &names, i, &word)) &&
 			add_via(work, ids.ids[i], word);
 	}
 	rmr_names_destroy(names);
@@ -259,6 +281,16 @@ static int compare_whats(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Threads that look at a range of the referrers each, with words of their own. */
+struct collecting {
+	struct group_work *work;
+	const uint8_t *marks, *wanted;
+	unsigned threads;
+	struct group_work parts[COLLECTORS];
+	uint32_t *words[COLLECTORS]; /* of each word of a part: its number in work */
+	atomic_bool failed;
+};
+
 /* What the vias of each id name, by id: those of id have places [first[id], first[id + 1]). */
 struct by_id {
 	uint64_t *first;
@@ -266,11 +298,14 @@ struct by_id {
 	size_t first_bytes, whats_bytes;
 };
 
-static bool sort_vias(const struct group_work *work, struct by_id *ret)
+static bool sort_vias(const struct collecting *all, struct by_id *ret)
 {
-	size_t ends = rmr_heap_id_end(work->heap);
+	size_t ends = rmr_heap_id_end(all->work->heap), vias = 0;
+
+	for (unsigned t = 0; t < all->threads; t++)
+		vias += all->parts[t].via_count;
 	struct by_id by_id = {.first_bytes = (ends + 2) * sizeof(uint64_t),
-		.whats_bytes = work->via_count * sizeof(uint32_t)};
+		.whats_bytes = vias * sizeof(uint32_t)};
 
 	by_id.first = rmr_block_create(by_id.first_bytes);
 	by_id.whats = rmr_block_create(by_id.whats_bytes);
@@ -278,12 +313,19 @@ static bool sort_vias(const struct group_work *work, struct by_id *ret)
 	if (!by_id.first || !by_id.whats)
 		return false;
 	/* first[id + 1] is the place of id's next one: at last its end. */
-	for (size_t i = 0; i < work->via_count; i++)
-		by_id.first[work->vias[i].id + 2]++;
+	for (unsigned t = 0; t < all->threads; t++) {
+		const struct group_work *part = &all->parts[t];
+		for (size_t i = 0; i < part->via_count; i++)
+			by_id.first[part->vias[i].id + 2]++;
+	}
 	for (size_t i = 2; i < ends + 2; i++)
 		by_id.first[i] += by_id.first[i - 1];
-	for (size_t i = 0; i < work->via_count; i++)
-		by_id.whats[by_id.first[work->vias[i].id + 1]++] = work->vias[i].what;
+	for (unsigned t = 0; t < all->threads; t++) {
+		const struct group_work *part = &all->parts[t];
+		for (size_t i = 0; i < part->via_count; i++)
+			by_id.whats[by_id.first[part->vias[i].id + 1]++] =
+				all->words[t][part->vias[i].what];
+	}
 	return true;
 }
 
@@ -292,8 +334,15 @@ static size_t make_set(uint32_t *whats, size_t count)
 {
 	size_t kept = 0;
 
-	if (count > 1)
+	if (count > FEW)
 		qsort(whats, count, sizeof(*whats), compare_whats);
+	for (size_t i = 1; count <= FEW && i < count; i++) {
+		uint32_t what = whats[i];
+		size_t at = i;
+		for (; at && whats[at - 1] > what; at--)
+			whats[at] = whats[at - 1];
+		whats[at] = what;
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (!kept || whats[kept - 1] != whats[i])
 			whats[kept++] = whats[i];
@@ -337,13 +386,14 @@ static bool set_label(struct group_work *work, const uint32_t *set, size_t count
 }
 
 /* A group for each different set; the keys become the labels of the sets. */
-static bool group_sets(struct group_work *work)
+static bool group_sets(const struct collecting *all)
 {
+	struct group_work *work = all->work;
 	struct rmr_intern sets = {0}, labels = {0};
 	uint32_t *label_of = NULL;
 	size_t made = 0, label_room = 0;
 	struct by_id by_id;
-	bool complete = sort_vias(work, &by_id);
+	bool complete = sort_vias(all, &by_id);
 
 	for (uint32_t id = 0; complete && id < rmr_heap_id_end(work->heap); id++) {
 		uint32_t number = 0, *set = by_id.whats + by_id.first[id];
@@ -375,6 +425,88 @@ static bool group_sets(struct group_work *work)
 	return complete;
 }
 
+static struct rmr_intern *words_of(struct group_work *work)
+{
+	return work->by == RMR_GROUPS_VIA ? &work->words : &work->keys;
+}
+
+static void collect_work(void *context, unsigned number)
+{
+	struct collecting *all = context;
+	struct group_work *part = &all->parts[number];
+	const struct rmr_heap *heap = part->heap;
+	size_t count = heap->counts.objects, key_bytes = count * sizeof(*part->key_words);
+	uint32_t end = (uint32_t)rmr_parallel_start(count, all->threads, number + 1);
+	bool complete = true;
+
+	if (part->by == RMR_GROUPS_VIA) {
+		part->key_words = rmr_block_create(key_bytes);
+		part->shape_words = calloc(heap->counts.shapes + 1, sizeof(*part->shape_words));
+		complete = part->key_words && part->shape_words &&
+			put_word(part, "[*]", &part->item_word);
+	}
+	for (uint32_t id = (uint32_t)rmr_parallel_start(count, all->threads, number);
+		complete && id < end; id++) {
+		if (rmr_heap_is_interrupted_at(heap, id))
+			complete = false;
+		else if (all->marks[id] & 2)
+			complete = part->by == RMR_GROUPS_VIA ? add_names(part, id, all->wanted)
+							      : add_types(part, id, all->wanted);
+	}
+	for (size_t i = 0; part->shape_words && i < heap->counts.shapes; i++)
+		free(part->shape_words[i]);
+	free(part->shape_words);
+	rmr_block_destroy(part->key_words, key_bytes);
+	if (!complete)
+		atomic_store(&all->failed, true);
+}
+
+/* The words of the parts become those of the whole. */
+static bool merge_words(struct collecting *all)
+{
+	for (unsigned t = 0; t < all->threads; t++) {
+		const struct rmr_intern *from = words_of(&all->parts[t]);
+		all->words[t] = malloc(((size_t)from->count + 1) * sizeof(*all->words[t]));
+		if (!all->words[t])
+			return false;
+		for (uint32_t i = 0; i < from->count; i++) {
+			size_t size;
+			const char *word = rmr_intern_get(from, i, &size);
+			if (!rmr_intern_put(words_of(all->work), word, size, &all->words[t][i]))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool collect(struct group_work *work, const uint8_t *marks, const uint8_t *wanted)
+{
+	struct collecting all = {.work = work, .marks = marks, .wanted = wanted,
+		.threads = rmr_parallel_cpus()};
+	bool complete = true;
+
+	if (all.threads > COLLECTORS)
+		all.threads = COLLECTORS;
+	for (unsigned t = 0; t < all.threads; t++) {
+		all.parts[t] = (struct group_work){.heap = work->heap, .by = work->by};
+		struct rmr_error *err = rmr_edges_create(work->heap, &all.parts[t].edges);
+		complete &= !err;
+		rmr_error_destroy(err);
+	}
+	if (complete)
+		rmr_parallel_run(all.threads, collect_work, &all);
+	complete = complete && !atomic_load(&all.failed) && merge_words(&all) && group_sets(&all);
+	for (unsigned t = 0; t < all.threads; t++) {
+		free(all.parts[t].vias);
+		free(all.words[t]);
+		rmr_intern_deinit(&all.parts[t].keys);
+		rmr_intern_deinit(&all.parts[t].words);
+		if (all.parts[t].edges.shapes)
+			rmr_edges_destroy(&all.parts[t].edges);
+	}
+	return complete;
+}
+
 static bool key_by_sets(struct group_work *work)
 {
 	const struct rmr_heap *heap = work->heap;
@@ -382,8 +514,10 @@ static bool key_by_sets(struct group_work *work)
 	uint8_t *marks = rmr_block_create(ends); /* 1: wanted, 2: refers to one that is */
 	bool complete = marks != NULL;
 
-	for (uint64_t i = 0; complete && i < work->count; i++) {
-		uint32_t id = id_at(work, i);
+	if (complete && !work->ids)
+		memset(marks, 1 | 2, heap->counts.objects);
+	for (uint64_t i = 0; complete && work->ids && i < work->count; i++) {
+		uint32_t id = work->ids[i];
 		complete = !rmr_heap_is_interrupted_at(heap, i);
 		struct rmr_ids referrers = rmr_heap_referrers(heap, id);
 		marks[id] |= 1;
@@ -393,17 +527,10 @@ static bool key_by_sets(struct group_work *work)
 	uint8_t *wanted = complete ? rmr_block_create(ends) : NULL;
 	for (uint32_t id = 0; wanted && id < ends; id++)
 		wanted[id] = marks[id] & 1;
-	complete = wanted != NULL;
-	for (uint32_t id = 0; complete && id < heap->counts.objects; id++) {
-		if (rmr_heap_is_interrupted_at(heap, id))
-			complete = false;
-		else if (marks[id] & 2)
-			complete = work->by == RMR_GROUPS_VIA ? add_names(work, id, wanted)
-							      : add_types(work, id, wanted);
-	}
+	complete = wanted && collect(work, marks, wanted);
 	rmr_block_destroy(wanted, ends);
 	rmr_block_destroy(marks, ends);
-	return complete && group_sets(work);
+	return complete;
 }
 
 static bool key_all(struct group_work *work)
@@ -534,18 +661,13 @@ struct rmr_error *rmr_groups_create(const struct rmr_heap *heap,
 		return err;
 	struct rmr_groups *groups = calloc(1, sizeof(*groups));
 	work.group = rmr_block_create(bytes);
-	work.shape_words = calloc(heap->counts.shapes + 1, sizeof(*work.shape_words));
-	if (!groups || !work.group || !work.shape_words)
+	if (!groups || !work.group)
 		err = &rmr_enomem;
 	if (!err) {
 		memset(work.group, 0xff, bytes);
 		err = key_all(&work) ? sum_up(&work, groups) : rmr_heap_ended(heap);
 	}
-	for (size_t i = 0; work.shape_words && i < heap->counts.shapes; i++)
-		free(work.shape_words[i]);
-	free(work.shape_words);
 	free(work.trace_keys);
-	free(work.vias);
 	rmr_block_destroy(work.group, bytes);
 	rmr_intern_deinit(&work.keys);
 	rmr_intern_deinit(&work.words);

@@ -232,6 +232,12 @@ uint32_t rmr_names_value(const struct rmr_heap *heap, uint32_t dict, const char 
 /** True if child number @p index is a key of a dict, whatever the dump calls it. */
 bool rmr_names_is_key(const struct rmr_names *names, uint64_t index);
 
+/**
+ * The key that tells the name of child number @p index, a key of a dict or the value under one;
+ * RMR_NO_OBJECT if its name is told by something else.
+ */
+uint32_t rmr_names_told_by(const struct rmr_names *names, uint64_t index);
+
 /** Where the items of a container are among its references: first, first + step, ... */
 struct rmr_items {
 	uint64_t first, count;

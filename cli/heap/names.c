@@ -302,6 +302,15 @@ static uint32_t key_of(const struct rmr_names *names, uint64_t index)
 	return RMR_NO_OBJECT;
 }
 
+uint32_t rmr_names_told_by(const struct rmr_names *names, uint64_t index)
+{
+	if (index >= names->children.count || (index < names->shape_count && names->shape[index].start))
+		return RMR_NO_OBJECT;
+	if (names->rule != NAMES_KEYS && names->rule != NAMES_PAIRS)
+		return RMR_NO_OBJECT;
+	return rmr_names_is_key(names, index) ? names->children.ids[index] : key_of(names, index);
+}
+
 static bool is_string(const struct rmr_heap *heap, uint32_t id, const char *text)
 {
 	if (id == RMR_NO_OBJECT || rmr_heap_builtin(heap, id) != RMR_BUILTIN_STR ||
