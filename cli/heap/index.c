@@ -245,6 +245,8 @@ bool rmr_index_map(struct rmr_heap *heap, const char *path)
 	char *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (data == MAP_FAILED)
 		return false;
+	/* What is not in memory any more is read in huge pages, too. */
+	madvise(data, (size_t)status.st_size, MADV_HUGEPAGE);
 	rmr_mapped_add(data, (size_t)status.st_size, path);
 	const char *strings = data + header.offsets[RMR_SECTION_STRINGS];
 	uint64_t bytes = header.bytes[RMR_SECTION_STRINGS];
