@@ -70,6 +70,7 @@ static struct rmr_error *begin(struct rmr_pause *pause, struct rmr_target *targe
 	struct rmr_error *err = stop(&pause->tracee, target->pid, tid, timeout_us);
 	if (err)
 		return err;
+	target->held = true;
 	err = mend(pause);
 	if (err)
 		rmr_pause_end(pause);
@@ -138,4 +139,5 @@ void rmr_pause_end(struct rmr_pause *pause)
 {
 	leave_to_main_thread(pause);
 	rmr_tracee_detach(&pause->tracee);
+	pause->target->held = false;
 }

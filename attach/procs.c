@@ -17,6 +17,8 @@
 
 static const char proc[] = "/proc";
 
+enum { FILE_MS = 500 }; /* one process with a file system that hangs must not hold up the list */
+
 struct list {
 	struct rmr_proc *procs;
 	size_t count;
@@ -154,6 +156,8 @@ static const char *short_reason(const struct rmr_error *err)
 								 : "starting";
 	case RMR_E_NOT_PYTHON:
 		return "not running";
+	case RMR_E_TIMEOUT:
+		return "its disk hangs";
 	default:
 		return NULL;
 	}
@@ -195,7 +199,8 @@ static struct rmr_error *fill_refusal(struct rmr_proc *entry, struct rmr_error *
 static struct rmr_error *examine(struct rmr_proc *entry, enum look seen, bool *found)
 {
 	struct rmr_target *target;
-	struct rmr_error *err = rmr_target_open(entry->pid, &target);
+	const struct rmr_patience patience = {.ms = FILE_MS, .cancel_fd = -1};
+	struct rmr_error *err = rmr_target_open(entry->pid, &patience, &target);
 
 	*found = true;
 	if (!err) {

@@ -358,7 +358,7 @@ static enum rmr_safe_place classify(const struct rmr_safe *safe, struct rmr_modu
 		return RMR_PLACE_LIBC;
 	const struct rmr_image *image = rmr_target_image(target, module);
 	if (!image)
-		return RMR_PLACE_UNKNOWN;
+		return module->hangs ? RMR_PLACE_ALLOCATOR : RMR_PLACE_UNKNOWN;
 	if (rmr_image_symbol(image, "__tls_get_addr", NULL))
 		return RMR_PLACE_LOADER;
 	if (rmr_image_symbol(image, "malloc", NULL))

@@ -234,8 +234,12 @@ static struct rmr_error *read_maps(struct search *search)
 
 static struct rmr_error *give_up(struct search *search)
 {
-	struct rmr_error *err = search->reason;
+	struct rmr_error *err = rmr_target_file_error(search->target);
 
+	/* Without that file nothing could be proved. */
+	if (err)
+		return err;
+	err = search->reason;
 	search->reason = NULL;
 	if (err && err->code == RMR_E_STATE)
 		return rmr_error_hint(
@@ -331,8 +335,10 @@ static struct rmr_error *borrow_any(struct rmr_target *target, const struct rmr_
 		err = rmr_borrow_find_code(target, &search->code);
 	if (!err)
 		err = rmr_unwind_create(target, search->code.restorer, &search->unwind);
-	if (!err)
+	if (!err) {
 		rmr_unwind_load_usual(search->unwind);
+		err = rmr_target_file_error(target);
+	}
 	if (!err)
 		err = rmr_tracer_run(run_search, search, &search->outside);
 	if (!err)

@@ -377,6 +377,9 @@ static struct rmr_error *read_all(struct look *look)
 			return err;
 		if (!add_thread(look, look->tids[i]))
 			return &rmr_enomem;
+		err = rmr_target_file_error(look->target);
+		if (err)
+			return err;
 		if (rmr_tracer_admit_signals(&look->outside))
 			return rmr_error_create(
 				RMR_E_INTERRUPTED, 0, "interrupted while the stacks were read");

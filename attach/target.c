@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "attach/diagnose.h"
+#include "attach/files.h"
 #include "attach/linkmap.h"
 #include "attach/log.h"
 #include "attach/program.h"
@@ -28,6 +29,7 @@ enum {
 	EXIT_MS = 1000, /* from the end of a process's memory to its own, on a busy machine */
 	START_MS = 1000, /* for a program to begin: until exec and the loader are done */
 	START_STEP_NS = 1000000,
+	FILE_MS = 5000,
 };
 
 /* The symbols of all files of a target together: a hostile one's must not take all our memory or time. */
@@ -122,10 +124,11 @@ const struct rmr_image *rmr_target_image(const struct rmr_target *target, struct
 {
 	if (module->image || module->unreadable)
 		return module->image;
-	struct rmr_error *err =
-		rmr_image_create(read_table, (void *)target, module->start, &module->image);
+	struct rmr_error *err = rmr_image_create(
+		read_table, (void *)(uintptr_t)target, module->start, &module->image);
 	if (err) {
 		module->unreadable = true;
+		module->hangs = module->may_hang && (target->dead_minor || target->interrupted);
 		rmr_error_destroy(err);
 	}
 	return module->image;
@@ -223,8 +226,10 @@ static struct rmr_error *open_files(struct rmr_target *target)
 
 static void close_files(struct rmr_target *target)
 {
-	for (size_t i = 0; i < target->module_count; i++)
+	for (size_t i = 0; i < target->module_count; i++) {
 		rmr_image_destroy(target->modules[i].image);
+		free(target->modules[i].tried);
+	}
 	free(target->modules);
 	rmr_maps_deinit(&target->maps);
 	if (target->memory >= 0)
@@ -307,6 +312,8 @@ static struct rmr_error *read_program(struct rmr_target *target)
 	if (!err)
 		err = list_modules(target);
 	if (!err)
+		rmr_files_init(target);
+	if (!err)
 		err = rmr_python_find(target);
 	if (!err)
 		err = find_libc(target);
@@ -355,7 +362,7 @@ static struct rmr_error *find_program(struct rmr_target *target)
 
 	for (;;) {
 		struct rmr_error *err = read_program(target);
-		struct rmr_error *moment = check_moment(target, err);
+		struct rmr_error *moment = target->dead_minor || target->interrupted ? NULL : check_moment(target, err);
 		if (!moment)
 			return err;
 		rmr_error_destroy(err);
@@ -393,7 +400,13 @@ static struct rmr_error *open_target(struct rmr_target *target)
 	return err ? err : rmr_target_check(target);
 }
 
-static struct rmr_error *create(pid_t pid, bool read_only, struct rmr_target **ret)
+struct rmr_error *rmr_target_file_error(struct rmr_target *target)
+{
+	return rmr_take(target->file_error);
+}
+
+static struct rmr_error *create(pid_t pid, const struct rmr_patience *patience, bool read_only,
+	struct rmr_target **ret)
 {
 	struct rmr_target *target = calloc(1, sizeof(*target));
 
@@ -401,9 +414,16 @@ static struct rmr_error *create(pid_t pid, bool read_only, struct rmr_target **r
 		return &rmr_enomem;
 	target->pid = pid;
 	target->read_only = read_only;
+	target->patience = patience ? *patience : (struct rmr_patience){.ms = FILE_MS, .cancel_fd = -1};
 	target->pidfd = -1;
 	target->memory = -1;
 	struct rmr_error *err = open_target(target);
+	if (target->file_error && (err || target->interrupted)) {
+		rmr_error_destroy(err);
+		err = rmr_target_file_error(target);
+		rmr_target_close(target);
+		return err;
+	}
 	if (err) {
 		/* A process that exits while it is opened fails in odd ways. */
 		struct rmr_error *now = target->pidfd >= 0 ? rmr_target_check(target) : NULL;
@@ -421,14 +441,16 @@ static struct rmr_error *create(pid_t pid, bool read_only, struct rmr_target **r
 	return NULL;
 }
 
-struct rmr_error *rmr_target_open(pid_t pid, struct rmr_target **ret)
+struct rmr_error *rmr_target_open(pid_t pid, const struct rmr_patience *patience,
+	struct rmr_target **ret)
 {
-	return create(pid, false, ret);
+	return create(pid, patience, false, ret);
 }
 
-struct rmr_error *rmr_target_open_to_read(pid_t pid, struct rmr_target **ret)
+struct rmr_error *rmr_target_open_to_read(pid_t pid, const struct rmr_patience *patience,
+	struct rmr_target **ret)
 {
-	return create(pid, true, ret);
+	return create(pid, patience, true, ret);
 }
 
 void rmr_target_close(struct rmr_target *target)
@@ -436,6 +458,7 @@ void rmr_target_close(struct rmr_target *target)
 	if (!target)
 		return;
 	close_files(target);
+	rmr_error_destroy(target->file_error);
 	if (target->pidfd >= 0)
 		close(target->pidfd);
 	free(target);
@@ -484,6 +507,8 @@ size_t rmr_target_read_some(
 {
 	size_t done = 0;
 
+	if (!rmr_files_try_memory(target, address, size))
+		return 0;
 	while (done < size && address + done <= INT64_MAX) {
 		ssize_t n = pread(target->memory, (char *)buffer + done, size - done,
 			(off_t)(address + done));
@@ -506,7 +531,9 @@ struct rmr_error *rmr_target_read(
 {
 	if (rmr_target_read_some(target, address, buffer, size) == size)
 		return NULL;
-	struct rmr_error *err = rmr_target_check(target);
+	struct rmr_error *err = rmr_target_file_error((struct rmr_target *)(uintptr_t)target);
+	if (!err)
+		err = rmr_target_check(target);
 	return err ? err
 		   : rmr_error_create(RMR_E_TARGET, 0,
 			     "cannot read %zu bytes at 0x%" PRIx64 " of process %d", size, address,

@@ -25,17 +25,26 @@ struct rmr_python {
 
 struct rmr_target;
 
+/** How long remora waits for a file system that the target's files are on, where it may hang. */
+struct rmr_patience {
+	unsigned ms;   /**< 0 = for ever */
+	int cancel_fd; /**< ends a wait with RMR_E_INTERRUPTED when it becomes readable; -1 = none */
+};
+
 /**
  * Opens @p pid: pidfd, state, permission, ELF images from memory, the interpreter. Errors:
  * RMR_E_GONE, _NOT_PYTHON, _UNSUPPORTED (PyPy, Python 2, 32-bit, free-threaded), _PERMISSION,
- * _TRACED, _STATE, each with a one-line reason and a hint.
+ * _TRACED, _STATE, RMR_E_TIMEOUT (a file system that hangs), each with a one-line reason and a hint.
+ * @p patience: NULL for 5 s and no cancel.
  */
-struct rmr_error *rmr_target_open(pid_t pid, struct rmr_target **ret) RMR_MUST_CHECK;
+struct rmr_error *rmr_target_open(pid_t pid, const struct rmr_patience *patience,
+	struct rmr_target **ret) RMR_MUST_CHECK;
 /**
  * The same for one whose memory will only be read: it may be stopped, frozen or traced, and its
  * interpreter may be ending.
  */
-struct rmr_error *rmr_target_open_to_read(pid_t pid, struct rmr_target **ret) RMR_MUST_CHECK;
+struct rmr_error *rmr_target_open_to_read(pid_t pid, const struct rmr_patience *patience,
+	struct rmr_target **ret) RMR_MUST_CHECK;
 void rmr_target_close(struct rmr_target *target);
 
 pid_t rmr_target_pid(const struct rmr_target *target);

@@ -15,6 +15,9 @@ struct rmr_module {
 	const struct rmr_map *map; /**< its first mapping */
 	struct rmr_image *image;  /**< NULL until rmr_target_image() read it */
 	bool unreadable;	  /**< rmr_target_image() failed before */
+	bool hangs;		  /**< ... because its file system hangs: it may be anything */
+	bool may_hang;		  /**< it is on a file system that may (attach/files.h) */
+	unsigned char *tried;	  /**< a bit for each part that a child has read; NULL = none */
 	bool executable;	  /**< some mapping of it is */
 };
 
@@ -35,6 +38,13 @@ struct rmr_target {
 	struct rmr_module *libc;
 	struct rmr_module *libc_parts[2]; /**< libpthread and libdl before glibc 2.34, or NULL */
 	struct rmr_python python;
+	struct rmr_patience patience;
+	bool may_hang; /**< some module's may_hang */
+	bool held;     /**< a thread of it stands still */
+	struct rmr_error *file_error; /**< of a file system that hangs (attach/files.h), or NULL */
+	uint32_t dead_minor;  /**< 1 + its minor number (the major one is 0); 0 = none */
+	uint32_t local_minor; /**< the same of a file system that is known to be local */
+	bool interrupted;     /**< no file system is asked any more */
 	bool read_only; /**< opened to be read */
 	bool locked; /**< this remora holds the lock against others */
 };
@@ -70,6 +80,9 @@ int rmr_target_open_file(const struct rmr_target *target, const struct rmr_modul
  * RMR_E_TRACED, naming the other remora, if it is taken.
  */
 struct rmr_error *rmr_target_lock(struct rmr_target *target) RMR_MUST_CHECK;
+
+/** Takes target->file_error: the caller's now. NULL if no file system hung. */
+struct rmr_error *rmr_target_file_error(struct rmr_target *target) RMR_MUST_CHECK;
 
 /** Finds the interpreter among the modules and fills in target->python (attach/python.c). */
 struct rmr_error *rmr_python_find(struct rmr_target *target) RMR_MUST_CHECK;

@@ -20,4 +20,7 @@ struct rmr_error *rmr_tracer_run(void *(*function)(void *), void *arg, sigset_t 
  *  end the work. */
 bool rmr_tracer_admit_signals(const sigset_t *outside);
 
+/** On a thread of rmr_tracer_run(): true if such a signal waits. Elsewhere false. */
+bool rmr_tracer_is_interrupted(void);
+
 #endif

@@ -2,6 +2,7 @@
 #include "attach/unwind.h"
 
 #include "attach/cleanup.h"
+#include "attach/files.h"
 #include "attach/log.h"
 #include "attach/safe.h"
 #include "attach/target_internal.h"
@@ -56,7 +57,10 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_A
 	(void)file_name;
 	if (!module)
 		return -1;
-	int fd = rmr_target_open_file(unwind->target, module);
+	int fd = module->may_hang ? rmr_files_copy(unwind->target, module)
+				  : rmr_target_open_file(unwind->target, module);
+	if (module->may_hang && fd < 0 && (unwind->target->dead_minor || unwind->target->interrupted))
+		return -1;
 	if (fd >= 0) {
 		*elfp = elf_begin(fd, ELF_C_READ_MMAP, NULL);
 		/* libelf keeps the mapping and needs the descriptor no more. */
@@ -457,6 +461,11 @@ static enum rmr_unwind_verdict walk(struct rmr_unwind *unwind, long syscall, rmr
 		return RMR_UNWIND_SAFE;
 	if (unwind->step == RMR_STEP_UNSAFE && unwind->place != RMR_PLACE_UNKNOWN)
 		return RMR_UNWIND_UNSAFE;
+	/* What stands above the C library's own frames says nothing of what it is doing. */
+	if (unwind->walk.last && !unwind->walk.left_libc) {
+		unwind->walk.reason = "in the C library";
+		return RMR_UNWIND_UNSAFE;
+	}
 	unwind->walk.reason = "in code without unwind information";
 	return scan(unwind);
 }
@@ -484,6 +493,10 @@ void rmr_unwind_load_usual(struct rmr_unwind *unwind)
 {
 	load(unwind, unwind->target->interpreter);
 	load(unwind, unwind->target->libc);
+	/* For a thread that is stopped while the program starts (rmr_program_is_loading()). */
+	struct rmr_module *loader = rmr_target_module(unwind->target, unwind->target->loader);
+	if (loader)
+		rmr_target_image(unwind->target, loader);
 }
 
 bool rmr_unwind_load_missing(struct rmr_unwind *unwind)

@@ -328,7 +328,10 @@ struct rmr_error *rmr_session_open(pid_t pid, const struct rmr_session_options *
 	session->twin_fd = -1;
 	session->channel.fd = session->channel.frame_fd = session->meeting_fd = -1;
 	session->channel.cancel_fd = options->cancel_fd;
-	struct rmr_error *err = rmr_target_open(pid, &session->target);
+	// Half of it, so that threads that do not need the file get their chance.
+	const struct rmr_patience patience = {
+		.ms = (options->timeouts.attach_ms + 1) / 2, .cancel_fd = options->cancel_fd};
+	struct rmr_error *err = rmr_target_open(pid, &patience, &session->target);
 	if (!err) {
 		session->channel.pidfd = rmr_target_pidfd(session->target);
 		err = attach(session);

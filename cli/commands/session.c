@@ -9,10 +9,20 @@
 // How long a payload may take to end after Ctrl-C.
 #define INTERRUPT_MS 5000
 
+struct rmr_timeouts rmr_command_timeouts(const struct rmr_context *context)
+{
+	struct rmr_timeouts timeouts;
+
+	rmr_timeouts_default(&timeouts,
+		context->timeout_ms == RMR_TIMEOUT_UNSET ? -1 : context->timeout_ms / 1e3);
+	return timeouts;
+}
+
 struct rmr_error *rmr_command_attach(struct rmr_context *context, pid_t pid,
 	struct rmr_session **ret)
 {
 	struct rmr_session_options options = {
+		.timeouts = rmr_command_timeouts(context),
 		.cancel_fd = rmr_interrupt_fd(),
 		.interrupt_ms = INTERRUPT_MS,
 	};
@@ -21,8 +31,6 @@ struct rmr_error *rmr_command_attach(struct rmr_context *context, pid_t pid,
 		*ret = context->session;
 		return NULL;
 	}
-	rmr_timeouts_default(&options.timeouts,
-		context->timeout_ms == RMR_TIMEOUT_UNSET ? -1 : context->timeout_ms / 1e3);
 	return rmr_session_open(pid, &options, ret);
 }
 

@@ -10,6 +10,9 @@
 
 struct rmr_context;
 
+/** As --timeout and `set timeout` say. */
+struct rmr_timeouts rmr_command_timeouts(const struct rmr_context *context);
+
 /**
  * Attaches to @p pid with the context's timeouts, or takes the session that a shell keeps with it.
  * rmr_interrupt_begin() was called: Ctrl-C goes to the running job.

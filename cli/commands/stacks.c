@@ -3,6 +3,8 @@
 
 #include "attach/calls.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/session.h"
+#include "cli/interrupt.h"
 #include "cli/view/number.h"
 
 #include <inttypes.h>
@@ -488,8 +490,10 @@ struct rmr_error *rmr_command_stacks(struct rmr_context *context, const struct r
 		err = rmr_command_pid(thread, &request.tid);
 	else
 		request.name = thread;
+	const struct rmr_patience patience = {
+		.ms = rmr_command_timeouts(context).attach_ms, .cancel_fd = rmr_interrupt_fd()};
 	if (!err)
-		err = rmr_target_open_to_read(call->pid, &target);
+		err = rmr_target_open_to_read(call->pid, &patience, &target);
 	if (err)
 		return err;
 	err = rmr_stacks_read(target, &request, &stacks);

@@ -188,7 +188,7 @@ static struct rmr_error *open_target(struct rmr_shell *shell)
 		return rmr_shell_snapshot(context);
 	struct rmr_error *err = rmr_command_pid(shell->target, &context->pid);
 	if (!err)
-		err = rmr_target_open(context->pid, &target);
+		err = rmr_target_open(context->pid, NULL, &target);
 	if (!err)
 		rmr_target_close(target);
 	return err;

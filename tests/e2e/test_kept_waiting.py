@@ -2,6 +2,7 @@
 """remora is kept waiting, by a file system that hangs, a trap in a file's place, a terminal: whatever it
 waits for, the target does not."""
 import contextlib
+import copy
 import os
 import shutil
 import signal
@@ -19,10 +20,11 @@ FILE_CALLS = (5, 257, 262)  # fstat, openat, newfstatat; asm/unistd_64.h
 class Files(support.LiveTest):
     @staticmethod
     def opens(pid):
-        """Whether a thread of remora waits for a file."""
-        calls = [support.read("/proc/%d/task/%s/syscall" % (pid, tid)).split(" ")[0]
-                 for tid in os.listdir("/proc/%d/task" % pid)]
-        return any(call in map(str, FILE_CALLS) for call in calls)
+        """Whether a child of remora waits for a file."""
+        children = [child for tid in os.listdir("/proc/%d/task" % pid)
+                    for child in support.read("/proc/%d/task/%s/children" % (pid, tid)).split()]
+        return [child for child in children
+                if support.read("/proc/%s/syscall" % child).split(" ")[0] in map(str, FILE_CALLS)]
 
     def waiting(self, target, command, *rest):
         """A remora that waits for the file; None if it met the thread in Python, between two calls of
@@ -44,22 +46,30 @@ class Files(support.LiveTest):
                                    "%s goes on: %s" % (target.name, target.condition()), 3)
             ticks = now
 
-    def test_hanging_file_system(self):
-        """The thread computes in a library whose file cannot be read any more: to find the way out of its
-        frame remora needs that file, and waits for it, but not while the thread stands still."""
+    def hanging(self, file):
+        """A folder, and the command line's front that has a file system of its own there, with a copy of file."""
         need_root()
         if not os.path.exists("/dev/fuse"):
             support.skip("no FUSE here", impossible_in_ci=True)
         folder = self.folder()
-        launch = (os.path.realpath("/usr/bin/python3"), str(PLACES / "hanging.py"), folder, str(support.HELPERS))
+        launch = (os.path.realpath("/usr/bin/python3"), str(PLACES / "hanging.py"), folder, str(file))
         if subprocess.run(launch + ("true",), stderr=subprocess.DEVNULL).returncode:
             support.skip("no file system can be mounted here", impossible_in_ci=True)
         os.unlink(folder + ".pid")
+        return folder, launch
+
+    def server(self, folder):
+        self.addCleanup(lambda: os.path.exists(folder + ".pid") and os.unlink(folder + ".pid"))
+        return int(support.wait_for(lambda: support.read(folder + ".pid"), "the server's PID"))
+
+    def test_hanging_file_system(self):
+        """The thread computes in a library whose file cannot be read any more: to find the way out of its
+        frame remora needs that file, and waits for it, but not while the thread stands still."""
+        folder, launch = self.hanging(support.HELPERS)
         kind = support.Kind("busy_c", folder + "/file", "20", "free", busy=True, vary="state")
-        for line in (("run", "-c", "print(6 * 7)"), ("stacks", "--native")):
+        for line in (("run", "--timeout", "60", "-c", "print(6 * 7)"), ("stacks", "--timeout", "60", "--native")):
             with self.subTest(command=line[0]), self.start(kind, prefix=launch) as target:
-                server = int(support.wait_for(lambda: support.read(folder + ".pid"), "the server's PID"))
-                self.addCleanup(lambda: os.path.exists(folder + ".pid") and os.unlink(folder + ".pid"))
+                server = self.server(folder)
                 with support.unharmed(self, target):
                     os.kill(server, signal.SIGUSR2)
                     attach = support.wait_for(lambda: self.waiting(target, *line),
@@ -72,6 +82,54 @@ class Files(support.LiveTest):
                 self.assertIn(b"42" if line[0] == "run" else b"rmr_spin", out)
                 os.unlink(folder + ".pid")
                 target.finish(self)
+
+    def interrupted(self, target, *line):
+        attach = support.wait_for(lambda: self.waiting(target, line[0], "--timeout", "0", *line[1:]),
+                                  "remora waits for the file")
+        attach.send_signal(signal.SIGINT)
+        out, err = attach.communicate(timeout=5)
+        self.assertEqual(out, b"")
+        self.assertIn(attach.returncode, (5, -signal.SIGINT), err)
+
+    def stays_away(self, target, server, needed):
+        """The time limit and Ctrl-C end remora's wait, even where its child cannot be killed. needed: the
+        command that cannot do without the file."""
+        hangs = "cannot read .*/file: its file system .fuse on .* gave no answer for 0.[36] s"
+        for hang in signal.SIGUSR2, signal.SIGUSR1:
+            os.kill(server, hang)
+            with self.subTest(hang=hang):
+                self.refused(support.remora(needed[0], "--timeout", "0.6", target, *needed[1:]), 4, hangs)
+                self.interrupted(target, *needed)
+            # A server that takes no request cannot go on to answer none.
+            if hang == signal.SIGUSR2:
+                os.kill(server, hang)
+
+    def test_library_that_stays_away(self):
+        folder, launch = self.hanging(support.HELPERS)
+        kind = support.Kind("busy_c", folder + "/file", "500", "free", busy=True, vary="state")
+        with self.start(kind, prefix=launch) as target:
+            server = self.server(folder)
+            with support.unharmed(self, target):
+                self.stays_away(target, server, ("stacks", "--native"))
+                self.assertRegex(support.remora("ps").out, r"\n *%d .* yes " % target.pid)
+                # What is on the thread's stack tells enough.
+                self.assertEqual(self.good(support.remora("run", target, "-c", "print(1)")).out, "1\n")
+                os.kill(server, signal.SIGKILL)
+            target.finish(self)
+
+    def test_interpreter_that_stays_away(self):
+        """What of it is not in memory is waited for as the file is."""
+        main = pythons.main()
+        folder, launch = self.hanging(os.path.realpath(main.command[0]))
+        interpreter = copy.copy(main)
+        interpreter.command = [folder + "/file"]
+        with self.start("sleep", interpreter=interpreter, prefix=launch,
+                        env={"PYTHONHOME": os.path.dirname(os.path.dirname(main.command[0]))}) as target:
+            server = self.server(folder)
+            with support.unharmed(self, target):
+                self.stays_away(target, server, ("run", "-c", "print(1)"))
+                os.kill(server, signal.SIGKILL)
+            target.finish(self)
 
     def test_fifo_in_a_files_place(self):
         """In the target's own file system a FIFO now stands where a mapped library was: to open it would

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """usage: hanging.py FOLDER FILE COMMAND... - runs COMMAND where FOLDER, a file system of our own (FUSE, in
 a mount namespace of its own), holds a copy of FILE under the name "file". The file system answers until
-its server, whose PID is written to FOLDER.pid, gets SIGUSR2: from then on it hangs, as one on the network
-may. It ends with the command."""
+its server, whose PID is written to FOLDER.pid, gets SIGUSR2: from then on, until the next, it hangs, as one on the
+network may; or SIGUSR1: it takes requests and answers none, and who waits for one cannot even be killed. It ends with
+the command."""
 import ctypes
 import os
 import select
@@ -54,8 +55,9 @@ def answer(code, node, body, content):
 
 
 def serve(device, client, content):
-    hung = []
-    signal.signal(signal.SIGUSR2, lambda *_: hung.append(1))
+    hung, silent = [], []
+    signal.signal(signal.SIGUSR2, lambda *_: hung.clear() if hung else hung.append(1))
+    signal.signal(signal.SIGUSR1, lambda *_: silent.append(1))
     while True:
         ready = select.select([client] if hung else [client, device], [], [], 0.05)[0]
         if client in ready:
@@ -64,6 +66,8 @@ def serve(device, client, content):
             continue
         request = os.read(device, 1 << 17)
         _, code, unique, node = struct.unpack_from("<IIQQ", request)
+        if silent:
+            continue
         reply = answer(code, node, request[40:], content)
         if reply is not None:
             data = b"" if isinstance(reply, int) else reply
