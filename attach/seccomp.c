@@ -541,6 +541,15 @@ static struct rmr_error *unreadable(pid_t pid, pid_t tid, int errnum,
 	return rmr_error_hint(err, "run it as root with CAP_SYS_ADMIN, outside of any container");
 }
 
+bool rmr_seccomp_is_asking(pid_t pid, pid_t tid)
+{
+	static const char function[] = "seccomp_do_user_notification"; /* kernel/seccomp.c */
+	char place[64];
+
+	return !rmr_procfs_read_task("/proc", pid, tid, "wchan", place, sizeof(place)) &&
+	       strncmp(place, function, sizeof(function) - 1) == 0;
+}
+
 /* True if the C library has not registered the thread: then it will not register new ones. */
 static bool has_no_rseq(pid_t tid)
 {

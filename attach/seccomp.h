@@ -107,4 +107,10 @@ int rmr_seccomp_mode(pid_t pid, pid_t tid);
 struct rmr_error *rmr_seccomp_check(pid_t pid, pid_t tid, int mode, pid_t self, bool old_libc,
 				    struct rmr_seccomp_limits *ret) RMR_MUST_CHECK;
 
+/**
+ * True if the thread waits for a supervisor's answer (SECCOMP_RET_USER_NOTIF). To stop it would be to ask
+ * a second time: the supervisor might do twice what it does for it.
+ */
+bool rmr_seccomp_is_asking(pid_t pid, pid_t tid);
+
 #endif

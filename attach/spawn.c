@@ -50,6 +50,7 @@ struct search {
 	struct rmr_tracee stuck[MAX_STUCK]; /* still seized: they stop when they can */
 	size_t stuck_count;
 	sigset_t outside; /* the signal mask while nothing is stopped */
+	bool asks; /* a thread was passed over for rmr_seccomp_is_asking() */
 	struct rmr_spawn_result result;
 	struct rmr_error *reason; /* why the latest thread was no good */
 	struct rmr_error *err;
@@ -159,6 +160,10 @@ static bool is_hopeless(struct search *search, const struct candidate *candidate
 		return true;
 	if (!candidate->blocked)
 		return false;
+	if (rmr_seccomp_is_asking(search->target->pid, candidate->tid)) {
+		search->asks = true;
+		return true;
+	}
 	/* It also loads what the real walk needs, while nothing is stopped. */
 	enum rmr_unwind_verdict guess =
 		rmr_unwind_warm(search->unwind, candidate->pc, candidate->sp, candidate->syscall);
@@ -245,7 +250,9 @@ static struct rmr_error *give_up(struct search *search)
 		return rmr_error_hint(
 			err, "continue it with: kill -CONT %d", (int)search->target->pid);
 	if (!err) {
-		err = rmr_error_create(RMR_E_UNSAFE, 0, "every thread sleeps uninterruptibly");
+		err = rmr_error_create(RMR_E_UNSAFE, 0,
+			search->asks ? "its threads wait for the answer of a seccomp supervisor"
+				     : "every thread sleeps uninterruptibly");
 	} else {
 		err->code = RMR_E_UNSAFE;
 	}

@@ -204,7 +204,8 @@ static struct rmr_error *read_thread(struct look *look, pid_t tid)
 
 	look->has_natives = false;
 	/* One that sleeps uninterruptibly does not stop. */
-	bool stop = look->may_stop && !(native && look->sight.status.state == 'D');
+	bool stop = look->may_stop && !(native && look->sight.status.state == 'D') &&
+		    !(look->sight.waits && rmr_seccomp_is_asking(look->target->pid, tid));
 	if ((!native || !stop) && read_waiting(look, tid))
 		return NULL;
 	if (stop) {

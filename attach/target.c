@@ -55,6 +55,11 @@ static struct rmr_error *check_status(const struct rmr_status *status, pid_t pid
 			RMR_E_GONE, 0, "%d is a thread of process %d", (int)pid, (int)status->tgid);
 		return rmr_error_hint(err, "use %d", (int)status->tgid);
 	}
+	if (status->state == 'Z' && status->threads > 1)
+		return rmr_error_create(RMR_E_STATE, 0,
+			"the main thread of process %d (%s) has ended, though others run on: remora cannot "
+			"look into it",
+			(int)pid, status->name);
 	if (status->state == 'Z' || status->state == 'X')
 		return rmr_error_create(RMR_E_STATE, 0,
 			"process %d (%s) has exited: it is a zombie", (int)pid, status->name);

@@ -5,6 +5,7 @@
 #include "cli/lost.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
@@ -17,6 +18,18 @@ static void set_locale(void)
 {
 	if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
 		setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+/**
+ * In the place of a closed standard stream, what can neither be read nor written: else the next file that
+ * is opened, the target's memory perhaps, would get what is printed.
+ */
+static void hold_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/", O_PATH) != fd)
+			abort();
+	}
 }
 
 static void init_context(struct rmr_context *context)
@@ -91,11 +104,14 @@ int main(int argc, char **argv)
 {
 	struct rmr_context context;
 
+	hold_standard_streams();
 	set_locale();
 	// A reader that goes away is a write error like any other.
 	signal(SIGPIPE, SIG_IGN);
 	// As is a file that grows beyond what `ulimit -f` allows: EFBIG.
 	signal(SIGXFSZ, SIG_IGN);
+	// One whose parent ignores it could not wait for its children.
+	signal(SIGCHLD, SIG_DFL);
 	rmr_lost_init();
 	init_context(&context);
 	struct rmr_error *err = run(&context, argc, argv);

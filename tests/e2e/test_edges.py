@@ -58,6 +58,14 @@ class Edges(support.LiveTest):
             self.refused(support.remora("run", target, "-c", "print(1)"), 3, "emulator")
             self.assertTrue(target.alive(), target.condition())
 
+    def test_supervised(self):
+        """A thread that waits for a seccomp supervisor's answer is not stopped, or it would ask again."""
+        with self.start(support.Kind("supervised", busy=True, vary="state")) as target:
+            for line in (("run", "-c", "print(1)"), ("stacks", "--native")) * 5:
+                with self.subTest(command=line[0]), support.unharmed(self, target):
+                    self.good(support.remora(line[0], target, *line[1:]))
+            target.finish(self)
+
     def test_second_c_library(self):
         """Of two C libraries in a process the right one makes the thread."""
         # Before glibc 2.34 its functions for threads are in a file of their own.

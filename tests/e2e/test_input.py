@@ -11,6 +11,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -447,6 +448,40 @@ class Places(support.LiveTest):
             with self.subTest("closed standard output"):
                 result = self.dumped(target, "-o", "-", prefix=("sh", "-c", 'exec "$@" >&-', "sh"))
                 self.refused(result, 5, "(?i)standard output.*bad file")
+            target.finish(self)
+
+    def test_closed_streams(self):
+        """The files that remora opens must not take the place of its streams: the first are the target's."""
+        with self.start("sleep") as target:
+            target.arenas = 3  # a payload whose output cannot be written is ended early
+            for line in (("run", target, "-c", "print(6 * 7)"), ("stacks", target)):
+                for closed in "<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", "<&- >&- 2>&-":
+                    with self.subTest(command=line[0], closed=closed), support.unharmed(self, target):
+                        result = support.remora(*line, prefix=("sh", "-c", 'exec "$@" ' + closed, "sh"))
+                        self.assertEqual(result.status, 5 if ">&-" in closed.split() else 0, repr(result))
+                        if "2>&-" not in closed:
+                            self.assertRegex(result.err, "^$|Bad file descriptor")
+            target.finish(self)
+
+    def test_strange_parents(self):
+        """Signals that the parent ignores or blocks, and few descriptors, make no difference."""
+        code = ("import os, resource, signal, sys\nfor name in %r:\n    signal.signal(name, signal.SIG_IGN)\n"
+                "signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals) if %r else ())\n"
+                "resource.setrlimit(resource.RLIMIT_NOFILE, (%d, %d))\nos.execv(sys.argv[1], sys.argv[1:])")
+        folder = self.folder()
+        with self.start("sleep") as target:
+            for ignored, blocked, files in (
+                    ((signal.SIGCHLD,), False, 1024), ((), True, 1024), ((), False, 20),
+                    ((signal.SIGCHLD, signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1), True, 20)):
+                prefix = (sys.executable, "-c", code % (tuple(map(int, ignored)), blocked, files, files))
+                path = os.path.join(folder, "%d%d%d.jsonl.zst" % (len(ignored), blocked, files))
+                with self.subTest(ignored=ignored, blocked=blocked, files=files), support.unharmed(self, target):
+                    self.assertEqual(self.good(support.remora(
+                        "run", target, "-c", "print(6 * 7)", prefix=prefix)).out, "42\n")
+                    self.good(support.remora("stacks", "--native", target, prefix=prefix))
+                    self.good(support.remora("dump", target, "-o", path, prefix=prefix))
+                    self.assertIn("dict", self.good(support.remora(
+                        "shell", path, "-c", "summary | cat", prefix=prefix)).out)
             target.finish(self)
 
     def test_unwritable(self):

@@ -84,6 +84,21 @@ class Refusals(support.LiveTest):
         python = self.interpreter("free-threaded build", lambda p: p.free_threaded)
         self.attach(self.start_other(python).pid, "free-threaded|GIL")
 
+    def test_without_main_thread(self):
+        """It is a zombie to look at, but lives."""
+        code = ("import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(300,)).start()\n"
+                "print(1, flush=True)\nctypes.CDLL(None).syscall(60, 0)")
+        process = subprocess.Popen(pythons.main().command + ["-c", code], stdout=subprocess.PIPE)
+        with process:
+            try:
+                self.assertEqual(process.stdout.readline(), b"1\n")
+                support.wait_for(lambda: "Z (zombie)" in support.read("/proc/%d/status" % process.pid), "it ends")
+                for command in "run", "stacks":
+                    line = (command, process.pid) + (("-c", "1") if command == "run" else ())
+                    self.refused(support.remora(*line), 3, "main thread .* has ended, though others run on")
+            finally:
+                process.kill()
+
     def test_32_bit(self):
         try:
             process = self.program(support.helper("bits32"))
