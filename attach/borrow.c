@@ -156,6 +156,8 @@ static struct rmr_error *check_safe(struct borrow *b, struct rmr_unwind *unwind)
 		return NULL;
 	if (rmr_unwind_check(unwind, &b->pause.regs, &reason) != RMR_UNWIND_SAFE)
 		return unsafe(b, reason);
+	if (rmr_tracee_is_in_sequence(&b->pause.tracee, rmr_arch_pc(&b->pause.regs)))
+		return unsafe(b, "in a restartable sequence");
 	if (b->job->init_threads && !is_between_switches(b, unwind))
 		return unsafe(b, "switching threads");
 	return NULL;

@@ -3,6 +3,7 @@
 
 #include "attach/cleanup.h"
 #include "attach/procfs.h"
+#include "attach/tracee.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +21,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef PTRACE_GET_RSEQ_CONFIGURATION /* glibc 2.34 */
-#define PTRACE_GET_RSEQ_CONFIGURATION 0x420f
-#endif
 
 #define ANY RMR_SECCOMP_ANY
 #define SELF RMR_SECCOMP_SELF
@@ -553,13 +550,9 @@ bool rmr_seccomp_is_asking(pid_t pid, pid_t tid)
 /* True if the C library has not registered the thread: then it will not register new ones. */
 static bool has_no_rseq(pid_t tid)
 {
-	struct {
-		uint64_t pointer;
-		uint32_t size, signature, flags, pad;
-	} rseq; /* struct ptrace_rseq_configuration of Linux 5.13 */
+	rmr_addr_t rseq;
 
-	return ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, sizeof(rseq), &rseq) == sizeof(rseq) &&
-	       !rseq.pointer;
+	return rmr_tracee_find_rseq(tid, &rseq) && !rseq;
 }
 
 struct rmr_error *rmr_seccomp_check(pid_t pid, pid_t tid, int mode, pid_t self, bool old_libc,

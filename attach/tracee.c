@@ -13,6 +13,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#ifndef PTRACE_GET_RSEQ_CONFIGURATION /* glibc 2.34 */
+#define PTRACE_GET_RSEQ_CONFIGURATION 0x420f
+#endif
+
 enum {
 	SPIN_US = 60,		       /* a stop usually takes less, and sleeping would double it */
 	PAUSE_NS = 1000000,	       /* where SIGCHLD is ignored, nothing wakes us */
@@ -260,6 +264,37 @@ struct rmr_error *rmr_tracee_set_mask(struct rmr_tracee *tracee, uint64_t mask)
 	if (ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)sizeof(mask), &mask) < 0)
 		return failed(tracee, "set the signal mask of");
 	return NULL;
+}
+
+static bool peek(struct rmr_tracee *tracee, rmr_addr_t address, uint64_t *ret)
+{
+	errno = 0;
+	*ret = (uint64_t)ptrace(PTRACE_PEEKDATA, tracee->tid, (void *)address, NULL);
+	return errno == 0;
+}
+
+bool rmr_tracee_find_rseq(pid_t tid, rmr_addr_t *ret)
+{
+	struct {
+		uint64_t pointer;
+		uint32_t size, signature, flags, pad;
+	} rseq; /* struct ptrace_rseq_configuration of Linux 5.13 */
+
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, sizeof(rseq), &rseq) != (long)sizeof(rseq))
+		return false;
+	*ret = rseq.pointer;
+	return true;
+}
+
+bool rmr_tracee_is_in_sequence(struct rmr_tracee *tracee, rmr_addr_t pc)
+{
+	rmr_addr_t rseq, sequence;
+	uint64_t start, size;
+
+	/* struct rseq and struct rseq_cs, linux/rseq.h */
+	return rmr_tracee_find_rseq(tracee->tid, &rseq) && rseq &&
+	       peek(tracee, rseq + 8, &sequence) && sequence && peek(tracee, sequence + 8, &start) && peek(tracee, sequence + 16, &size) &&
+	       pc - start < size;
 }
 
 uint64_t rmr_tracee_shared_pending(struct rmr_tracee *tracee)

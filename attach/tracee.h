@@ -59,6 +59,16 @@ struct rmr_error *rmr_tracee_set_xstate(struct rmr_tracee *tracee, const void *b
 struct rmr_error *rmr_tracee_get_mask(struct rmr_tracee *tracee, uint64_t *ret) RMR_MUST_CHECK;
 struct rmr_error *rmr_tracee_set_mask(struct rmr_tracee *tracee, uint64_t mask) RMR_MUST_CHECK;
 
+/**
+ * True if @p pc is in a restartable sequence that the thread has announced: the kernel begins it anew if the
+ * thread goes on there, but not if it does something else first (kernel/rseq.c, rseq_ip_fixup()).
+ */
+bool rmr_tracee_is_in_sequence(struct rmr_tracee *tracee, rmr_addr_t pc);
+
+/** Where thread @p tid, a stopped tracee, has registered its struct rseq: 0 if nowhere. False if the kernel
+ *  does not tell (before 5.13). */
+bool rmr_tracee_find_rseq(pid_t tid, rmr_addr_t *ret);
+
 /** Signals that wait for any thread of the tracee's process, bit n-1 for signal n. */
 uint64_t rmr_tracee_shared_pending(struct rmr_tracee *tracee);
 

@@ -58,6 +58,16 @@ class Edges(support.LiveTest):
             self.refused(support.remora("run", target, "-c", "print(1)"), 3, "emulator")
             self.assertTrue(target.alive(), target.condition())
 
+    def test_restartable_sequence(self):
+        """A thread in one is not borrowed: the kernel would take it for left, and not begin it anew."""
+        with self.start(support.Kind("sequences", support.HELPERS, busy=True, vary="state")) as target:
+            if not target.facts["registered"]:
+                support.skip("the C library knows no restartable sequences", impossible_in_ci=True)
+            for _ in range(20):
+                with support.unharmed(self, target):
+                    self.good(support.remora("run", target, "-c", "print(1)"))
+            target.finish(self)
+
     def test_supervised(self):
         """A thread that waits for a seccomp supervisor's answer is not stopped, or it would ask again."""
         with self.start(support.Kind("supervised", busy=True, vary="state")) as target:

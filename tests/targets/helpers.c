@@ -31,6 +31,7 @@
 void rmr_spin(long milliseconds);
 void rmr_spin_until(long signal);
 long rmr_vforks(long milliseconds);
+long rmr_sequences(long milliseconds);
 long rmr_alarms(long milliseconds);
 long rmr_hammer_malloc(long milliseconds);
 long rmr_registers_check(long milliseconds);
@@ -565,4 +566,52 @@ void rmr_wait_as_stranger(void)
 		: "a"(SYS_write), "D"(1), "S"("ALONE 1\n"), "d"(8) : "rcx", "r11", "memory");
 	for (;;)
 		__asm__ volatile("pause");
+}
+
+/* glibc 2.35: where struct rseq (linux/rseq.h) stands, from the thread pointer on. */
+extern const long __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+
+/* One restartable sequence of about 0.1 ms. What the kernel left of its own note of it: 0 if the thread was
+ * elsewhere meanwhile, and yet went on. */
+static uint64_t run_sequence(volatile uint64_t *note)
+{
+	uint64_t left;
+
+	__asm__ volatile(".pushsection .data.rmr_rseq, \"aw\"\n"
+			 ".balign 32\n"
+			 "9: .long 0, 0\n"
+			 ".quad 1f, 3f - 1f, 5f\n"
+			 ".popsection\n"
+			 "0: lea 9b(%%rip), %%rax\n"
+			 "mov %%rax, (%[note])\n"
+			 "1: mov $200000, %%ecx\n"
+			 "2: dec %%ecx\n"
+			 "jnz 2b\n"
+			 "mov (%[note]), %[left]\n"
+			 "3: jmp 6f\n"
+			 ".long 0x53053053\n" /* RSEQ_SIG, before the place to go to when it is cut off */
+			 "5: jmp 0b\n"
+			 "6:\n"
+			 : [left] "=&r"(left)
+			 : [note] "r"(note)
+			 : "rax", "rcx", "memory", "cc");
+	return left;
+}
+
+/* How often a sequence was neither whole nor begun anew; -1 if there are none here. */
+long rmr_sequences(long milliseconds)
+{
+	long bad = 0;
+
+	if (!&__rseq_offset || !&__rseq_size || !__rseq_size)
+		return -1;
+	char *rseq = (char *)__builtin_thread_pointer() + __rseq_offset;
+	for (int64_t end = now_us() + milliseconds * 1000; now_us() < end;) {
+		bad += run_sequence((volatile uint64_t *)(rseq + 8)) == 0;
+		/* As long outside of it, where the thread may be borrowed. */
+		for (volatile long i = 0; i < 50000; i++)
+			;
+	}
+	return bad;
 }
