@@ -83,18 +83,19 @@ static bool is_local(const char *type)
 	return false;
 }
 
+static bool is_on_no_disk(const struct rmr_map *map)
+{
+	/* Disks of this machine have a major number. */
+	return map->inode && !map->major;
+}
+
 /* True unless the file is on a file system that is known to be of this machine. */
 static bool may_hang(struct rmr_target *target, const struct rmr_map *map)
 {
 	struct mount mount = {0};
 
-	/* Disks of this machine have a major number; and most files of a container are on one overlay. */
-	if (!map->inode || map->major || target->local_minor == map->minor + 1)
-		return false;
 	bool local = find_mount(target, map, &mount) && is_local(mount.type);
 	free(mount.place);
-	if (local)
-		target->local_minor = map->minor + 1;
 	return !local;
 }
 
@@ -103,7 +104,14 @@ void rmr_files_init(struct rmr_target *target)
 	target->may_hang = false;
 	for (size_t i = 0; i < target->module_count; i++) {
 		struct rmr_module *module = &target->modules[i];
-		module->may_hang = may_hang(target, module->map);
+		if (!is_on_no_disk(module->map))
+			continue;
+		/* Most are on one file system. */
+		size_t k = 0;
+		while (k < i && (!is_on_no_disk(target->modules[k].map) ||
+					target->modules[k].map->minor != module->map->minor))
+			k++;
+		module->may_hang = k < i ? target->modules[k].may_hang : may_hang(target, module->map);
 		target->may_hang |= module->may_hang;
 	}
 }

@@ -43,7 +43,6 @@ struct rmr_target {
 	bool held;     /**< a thread of it stands still */
 	struct rmr_error *file_error; /**< of a file system that hangs (attach/files.h), or NULL */
 	uint32_t dead_minor;  /**< 1 + its minor number (the major one is 0); 0 = none */
-	uint32_t local_minor; /**< the same of a file system that is known to be local */
 	bool interrupted;     /**< no file system is asked any more */
 	bool read_only; /**< opened to be read */
 	bool locked; /**< this remora holds the lock against others */
