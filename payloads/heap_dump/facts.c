@@ -107,11 +107,11 @@ static void container_facts(struct rmr_heap_dump *w, const struct rmr_type_info 
 	case RMR_KIND_ARRAY:
 	case RMR_KIND_BYTEARRAY:
 		buffer_facts(w, info, object, f);
-		// fall through
+		__attribute__((fallthrough));
 	case RMR_KIND_VAR:
 		if (w->request.meliae)
 			break;
-		// fall through
+		__attribute__((fallthrough));
 	case RMR_KIND_LIST:
 	case RMR_KIND_TUPLE:
 	case RMR_KIND_DICT:

@@ -114,8 +114,12 @@ static void set_up(void)
 		struct stat status;
 		snprintf(files[kind].path, sizeof(files[kind].path), "/tmp/remora-fuzz-packed-%d-%d",
 			(int)getpid(), kind);
-		snprintf(files[kind].index, sizeof(files[kind].index), "%s.remora-index", files[kind].path);
-		snprintf(files[kind].side, sizeof(files[kind].side), "%s-dominators", files[kind].index);
+		int length = snprintf(files[kind].index, sizeof(files[kind].index), "%s.remora-index",
+			files[kind].path);
+		int side_length = snprintf(files[kind].side, sizeof(files[kind].side), "%s-dominators",
+			files[kind].index);
+		if (length >= (int)sizeof(files[kind].index) || side_length >= (int)sizeof(files[kind].side))
+			abort();
 		files[kind].size = kind == GZ ? pack_gzip(files[kind].bytes) : pack_zstd(files[kind].bytes);
 		store(kind, files[kind].bytes, files[kind].size);
 		if (rmr_heap_open(files[kind].path, NULL, &heap) || rmr_heap_count(heap) != 7)

@@ -165,7 +165,7 @@ START_TEST(test_every_byte)
 				p += sprintf(p, "\\u%04x", (unsigned)byte);
 			else
 				p += sprintf(p, "%s%s", byte == '"' || byte == '\\' ? "\\" : "", one);
-			sprintf(p, "%s", "abcdefghijklmnopq" + place + 1);
+			sprintf(p, "%s", &"abcdefghijklmnopq"[place + 1]);
 			ck_assert_str_eq(got, expected);
 		}
 	}
