@@ -83,6 +83,7 @@ static struct rmr_error *open_heap(struct rmr_context *context, struct rmr_snaps
 		.progress = show_load,
 		.progress_context = &load,
 		.interrupted = &rmr_interrupt_flag,
+		.often_asked = context->shell != NULL,
 	};
 	struct rmr_error *err = rmr_interrupt_begin();
 

@@ -181,11 +181,14 @@ static struct rmr_error *open_named(int fd, const char *name, bool indexed,
 	struct rmr_error *err = &rmr_enomem;
 	if (heap->path)
 		err = open_heap(heap, fd, indexed, options ? options : &defaults);
-	if (err)
+	if (err) {
 		rmr_heap_close(heap);
-	else
-		*ret = heap;
-	return err;
+		return err;
+	}
+	if (options && options->often_asked && heap->index)
+		rmr_populate_start(&heap->populate, heap->index, heap->index_size);
+	*ret = heap;
+	return NULL;
 }
 
 struct rmr_error *rmr_heap_open(const char *path, const struct rmr_heap_options *options,

@@ -31,6 +31,7 @@ enum {
 struct rmr_heap_options {
 	unsigned threads; /**< at most so many; 0: as many as there are CPUs */
 	bool no_index;    /**< neither read nor write an index file */
+	bool often_asked; /**< many questions will come: an index is mapped for them, by a thread */
 	/** NULL, or called now and then from the calling thread; @p total may be 0 (not known) */
 	void (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
 	void *progress_context;

@@ -9,6 +9,7 @@
 
 #include "cli/heap/completeness.h"
 #include "cli/heap/heap.h"
+#include "cli/heap/populate.h"
 #include "cli/heap/source.h"
 
 #include <stdatomic.h>
@@ -114,6 +115,7 @@ struct rmr_heap {
 	void *index;
 	size_t index_size;
 	char *index_path; /**< where the index lies, or NULL */
+	struct rmr_populate populate; /**< of that mapping */
 
 	/* Typed views of the sections. */
 	const uint64_t *address, *line, *absent, *out_base, *in_base, *shapes, *traces;

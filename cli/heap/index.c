@@ -19,7 +19,7 @@ enum {
 	INDEX_VERSION = 5, /* raise it with every change of what a section holds */
 	PAGE = 4096,       /* sections start at multiples of it; any page size up to it works */
 	PAGE_MAX = 65536,
-	HUGE_PAGE = 2 << 20,
+	HUGE_PAGE = 2 << 20, /* where larger sections start, so that they can be read in such */
 };
 
 static const char magic[8] = "rmrindex";
@@ -128,25 +128,6 @@ static bool write_all(int fd, const char *data, size_t size, off_t offset)
 	return true;
 }
 
-/*
- * Zeros in pieces as large as a huge page, at such places: file systems that can (ext4 since Linux
- * 6.16, xfs) then have them in huge pages, and those are mapped at a single fault, here and by who
- * opens the index. Others lose a tenth of the time that filling them takes.
- */
-static bool fill(int fd, uint64_t start, size_t bytes)
-{
-	void *zeros = mmap(NULL, HUGE_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	bool good = zeros != MAP_FAILED;
-
-	for (size_t done = 0; good && done < bytes; done += HUGE_PAGE) {
-		size_t piece = bytes - done < HUGE_PAGE ? bytes - done : HUGE_PAGE;
-		good = write_all(fd, zeros, piece, (off_t)(start + done));
-	}
-	if (zeros != MAP_FAILED)
-		munmap(zeros, HUGE_PAGE);
-	return good;
-}
-
 void *rmr_index_section(struct rmr_index_writer *writer, struct rmr_heap *heap,
 	enum rmr_section section, size_t bytes)
 {
@@ -158,8 +139,7 @@ void *rmr_index_section(struct rmr_index_writer *writer, struct rmr_heap *heap,
 		size_t room = (bytes + page_size() - 1) / page_size() * page_size();
 		writer->end = (writer->end + align - 1) / align * align;
 		/* The room is had before it is mapped, so that a full disk is no SIGBUS. */
-		if (fallocate(writer->fd, 0, (off_t)writer->end, (off_t)room) ||
-			!fill(writer->fd, writer->end, room)) {
+		if (fallocate(writer->fd, 0, (off_t)writer->end, (off_t)room)) {
 			rmr_index_abandon(writer);
 		} else {
 			data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, writer->fd,
@@ -281,6 +261,7 @@ bool rmr_index_open(struct rmr_heap *heap)
 void rmr_index_release(struct rmr_heap *heap)
 {
 	if (heap->index) {
+		rmr_populate_end(&heap->populate);
 		rmr_mapped_remove(heap->index);
 		munmap(heap->index, heap->index_size);
 	} else {
