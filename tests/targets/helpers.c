@@ -31,7 +31,7 @@
 void rmr_spin(long milliseconds);
 void rmr_spin_until(long signal);
 long rmr_vforks(long milliseconds);
-long rmr_sequences(long milliseconds);
+long rmr_sequences(long milliseconds, long offset);
 long rmr_alarms(long milliseconds);
 long rmr_hammer_malloc(long milliseconds);
 long rmr_registers_check(long milliseconds);
@@ -568,10 +568,6 @@ void rmr_wait_as_stranger(void)
 		__asm__ volatile("pause");
 }
 
-/* glibc 2.35: where struct rseq (linux/rseq.h) stands, from the thread pointer on. */
-extern const long __rseq_offset __attribute__((weak));
-extern const unsigned int __rseq_size __attribute__((weak));
-
 /* One restartable sequence of about 0.1 ms. What the kernel left of its own note of it: 0 if the thread was
  * elsewhere meanwhile, and yet went on. */
 static uint64_t run_sequence(volatile uint64_t *note)
@@ -599,14 +595,15 @@ static uint64_t run_sequence(volatile uint64_t *note)
 	return left;
 }
 
-/* How often a sequence was neither whole nor begun anew; -1 if there are none here. */
-long rmr_sequences(long milliseconds)
+/**
+ * How often a sequence was neither whole nor begun anew. @p offset: where struct rseq (linux/rseq.h) stands, from
+ * the thread pointer on. glibc 2.35 tells it, but this file is for older ones, too, and must not name it.
+ */
+long rmr_sequences(long milliseconds, long offset)
 {
 	long bad = 0;
+	char *rseq = (char *)__builtin_thread_pointer() + offset;
 
-	if (!&__rseq_offset || !&__rseq_size || !__rseq_size)
-		return -1;
-	char *rseq = (char *)__builtin_thread_pointer() + __rseq_offset;
 	for (int64_t end = now_us() + milliseconds * 1000; now_us() < end;) {
 		bad += run_sequence((volatile uint64_t *)(rseq + 8)) == 0;
 		/* As long outside of it, where the thread may be borrowed. */
