@@ -22,15 +22,23 @@ server.bind(("127.0.0.1", 0))
 server.listen(1)
 wait = {"sleep": lambda: time.sleep(3600), "lock": lock.acquire, "accept": server.accept,
         "pause": signal.pause}[(sys.argv + ["sleep"])[1]]
+begun = []
+
+
 def compute():
     import zlib
     data = bytes(1 << 20)
+    begun.append(zlib.crc32(data))
     while True:
         zlib.crc32(data)
 
 
-for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 0):
+count = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+for _ in range(count):
     _thread.start_new_thread(compute, ())
+# It returns before the thread has begun, with all signals blocked until then.
+while len(begun) < count:
+    time.sleep(0.001)
 kit.ready()
 while True:
     wait()

@@ -38,7 +38,7 @@ long rmr_registers_check(long milliseconds);
 void rmr_timed_calls(const char *name, volatile long *counters);
 void rmr_timed_round(volatile long *counters);
 void rmr_wait_deep(unsigned long left);
-void *rmr_wait_at(volatile unsigned long place[2]);
+void *rmr_wait_at(volatile unsigned long place[3]);
 void rmr_wait_as_stranger(void);
 
 static int64_t now_us(void)
@@ -543,13 +543,14 @@ void rmr_wait_deep(unsigned long left)
 }
 
 /** A thread's function. Waits for ever, with place[1] bytes of stack left above the address place[0], as soon
- * as that is not 0. */
-void *rmr_wait_at(volatile unsigned long place[2])
+ * as that is not 0, and sets place[2] when it is there. */
+void *rmr_wait_at(volatile unsigned long place[3])
 {
 	while (!place[0])
 		usleep(100);
 	volatile char *room = alloca((unsigned long)__builtin_frame_address(0) - place[0] - place[1]);
 	room[0] = 1;
+	place[2] = 1;
 	for (;;)
 		usleep(5000u + (unsigned)room[0]);
 	return NULL;

@@ -12,6 +12,7 @@ count = int(sys.argv[1]) if len(sys.argv) > 1 else 50
 forever = threading.Lock()
 forever.acquire()
 event = threading.Event()
+arrived = []
 
 
 def timed(wait, seconds):
@@ -21,27 +22,33 @@ def timed(wait, seconds):
     kit.tick()
 
 
+def poll(wait, seconds):
+    timed(wait, 0.001)  # what the first one allocates is there
+    arrived.append(wait)
+    while True:
+        timed(wait, seconds)
+
+
 def lock():
+    arrived.append(lock)
     forever.acquire()
 
 
 def lock_timeout():
-    while True:
-        timed(lambda s: kit.check(not forever.acquire(timeout=s), "lock taken"), 0.4)
+    poll(lambda s: kit.check(not forever.acquire(timeout=s), "lock taken"), 0.4)
 
 
 def sleep():
-    while True:
-        timed(time.sleep, 0.3)
+    poll(time.sleep, 0.3)
 
 
 def wait_event():
-    while True:
-        timed(event.wait, 0.5)
+    poll(event.wait, 0.5)
 
 
 def read_pipe():
     pipe = os.pipe()
+    arrived.append(read_pipe)
     os.read(pipe[0], 1)
 
 
@@ -51,6 +58,9 @@ for number in range(count):
     kit.start_thread(kinds[number // 10 % 5] if number % 10 == 0 else
                      (lock, read_pipe)[number % 2])
 
+# start() returns before the thread has, for one, opened its pipe.
+while len(arrived) < count:
+    time.sleep(0.001)
 kit.ready()
 while True:
     time.sleep(10)

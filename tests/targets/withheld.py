@@ -16,6 +16,8 @@ import kit
 
 tracemalloc.start(3)
 KEEP = []
+reached = threading.Lock()
+reached.acquire()
 
 
 class Kept(object):
@@ -48,6 +50,7 @@ def sleep_KEPT(argument):
     local_KEPT = "S3CRET of a frame"
     constant = ("S3CRET constant", 8463927105538262)
     KEEP.append((len(local_KEPT), len(constant)))
+    reached.release()
     threading.Event().wait()
 
 
@@ -73,6 +76,7 @@ def fill():
 
 fill()
 threading.Thread(target=sleep_KEPT, args=("S3CRET argument",), name="S3CRET thread", daemon=True).start()
+reached.acquire()
 kit.ready()
 while True:
     time.sleep(10)
