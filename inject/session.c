@@ -356,6 +356,8 @@ static bool wait_gone(struct rmr_session *session, unsigned ms)
 	uint64_t end = rmr_log_now() + ms * 1000000ull;
 
 	for (unsigned us = 20;; us = us < 2000 ? us + us / 4 : 2000) {
+		// Before the look: what is said of the agent was so when the time was up.
+		bool late = rmr_log_now() > end;
 		if (!rmr_target_has_thread(session->target, session->tid))
 			return true;
 		struct rmr_error *err = rmr_target_check(session->target);
@@ -363,7 +365,7 @@ static bool wait_gone(struct rmr_session *session, unsigned ms)
 			rmr_error_destroy(err);
 			return true;
 		}
-		if (rmr_log_now() > end)
+		if (late)
 			return false;
 		pause_us(us);
 	}
