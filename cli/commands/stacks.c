@@ -238,7 +238,8 @@ static struct rmr_error *put_stack(
 	if (stack->end == RMR_STACK_CHANGED)
 		rmr_view_note(view, "    (it changed whenever it was read: this may be wrong)");
 	else if (stack->end == RMR_STACK_CUT)
-		rmr_view_note(view, "    (it is deeper than remora reads)");
+		rmr_view_note(view, "    (it is deeper than remora reads: 100,000 frames, or what 10 ms "
+				    "allow while it is stopped)");
 	if (stack->has_natives && !stack->merged) {
 		if (stack->count)
 			rmr_view_note(view, "  C frames:");
