@@ -34,6 +34,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 LIBC_SIGNALS = 1 << 31 | 1 << 32  # 32, SIGCANCEL, and 33, SIGSETXID
 SYS_TGKILL = 234  # asm/unistd_64.h
+SLEEPS, FUTEX = ("23", "35", "230", "270"), "202"  # as there; by the first ones time.sleep() sleeps
 
 
 def find_binary(build):
@@ -249,6 +250,19 @@ class Target:
         """To the main thread: in another one Python would only take note of it."""
         if LIBC.syscall(SYS_TGKILL, self.pid, self.pid, int(number)) != 0:
             raise AssertionError("%s cannot be signalled: %s" % (self.name, self.condition()))
+
+    def rest(self):
+        """Waits until the main thread is back in time.sleep(), to which it is on its way for a while after an
+        answer, and all others wait for ever: those that wait for the GIL do so for a few ms at a time."""
+        wait_for(self.rests, "%s rests" % self.name)
+
+    def rests(self):
+        for tid in self.tids():
+            call = read("/proc/%d/task/%s/syscall" % (self.pid, tid)).split() or ["running"]
+            if int(tid) == self.pid and call[0] not in SLEEPS or call[0] == "running" or \
+                    call[0] == FUTEX and call[4] != "0x0":
+                return False
+        return True
 
     def alive(self):
         return self.process.poll() is None and self.status().get("State", "Z")[0] not in "ZX"
