@@ -268,8 +268,6 @@ static uint64_t put_roots(
 
 	for (uint32_t r = 0; total && r < rmr_heap_root_count(heap); r++) {
 		const struct rmr_root *root = rmr_heap_root(heap, r);
-		if (root->kind == RMR_ROOT_INTERNED)
-			continue;
 		for (uint64_t i = 0; i < root->refs.count; i++) {
 			if (root->refs.ids[i] != id || (limit && shown == limit))
 				continue;

@@ -150,11 +150,9 @@ static void put_record(struct rmr_view *view, const struct rmr_heap *heap, uint3
 	put_buffer(view, heap, id);
 	put_number(view, "len", RMR_KIND_COUNT, record.len);
 	put_number(view, "rc", RMR_KIND_COUNT, record.rc);
-	if (rmr_heap_is_held_by_c(heap, id)) {
-		uint64_t found =
-			rmr_heap_referrers(heap, id).count + rmr_heap_root_references(heap, id);
-		put_number(view, "held by C", RMR_KIND_COUNT, record.rc - found);
-	}
+	if (rmr_heap_is_held_by_c(heap, id))
+		put_number(view, "held by C", RMR_KIND_COUNT,
+			record.rc - rmr_heap_counted_references(heap, id));
 	put_number(view, "weak", RMR_KIND_ADDRESS, record.weak);
 	put_flags(view, record.flags);
 	put_trace(view, heap, id);

@@ -47,7 +47,7 @@ void rmr_branches_deinit(struct rmr_branches *branches)
 	branches->names = NULL;
 }
 
-/* The next root that refers to the object, each once; the interned strings' is none. */
+/* The next root that refers to the object, each once. */
 static bool next_root(struct rmr_branches *branches, uint32_t *root_ret)
 {
 	const struct rmr_heap *heap = branches->heap;
@@ -59,8 +59,7 @@ static bool next_root(struct rmr_branches *branches, uint32_t *root_ret)
 		uint32_t root = heap->rooted[at].root;
 		bool again = at && heap->rooted[at - 1].id == branches->id &&
 			heap->rooted[at - 1].root == root;
-		if (again || root >= heap->counts.roots ||
-			heap->roots[root].kind == RMR_ROOT_INTERNED)
+		if (again || root >= heap->counts.roots)
 			continue;
 		*root_ret = root;
 		branches->rooted++;

@@ -50,9 +50,10 @@ static void do_part(void *context, unsigned number)
 	uint64_t rooted = rmr_heap_first_rooted(heap, (uint32_t)start);
 
 	for (uint32_t id = (uint32_t)start; id < end; id++) {
-		uint64_t rc = rmr_heap_rc(heap, id), found = rmr_heap_referrers(heap, id).count;
+		uint64_t rc = rmr_heap_rc(heap, id);
 		if (rc == RMR_HEAP_UNKNOWN || rmr_heap_is_immortal(heap, id))
 			continue;
+		uint64_t found = rmr_heap_counted_referrers(heap, id);
 		while (rooted < heap->counts.root_references && heap->rooted[rooted].id < id)
 			rooted++;
 		if (rooted < heap->counts.root_references && heap->rooted[rooted].id == id)

@@ -28,6 +28,8 @@ static struct rmr_ids children_of(const struct rmr_depth_first *reach, uint32_t 
 	const struct rmr_heap *heap = reach->heap;
 	uint32_t ids = rmr_heap_id_end(heap);
 
+	if (rmr_heap_is_weak_table(heap, node))
+		return (struct rmr_ids){0};
 	return node < ids ? rmr_heap_children(heap, node) : heap->roots[node - ids].refs;
 }
 
@@ -91,8 +93,6 @@ static void visit_roots(struct walk *walk)
 
 	for (uint32_t r = 0; r < heap->counts.roots; r++) {
 		const struct rmr_root *root = &heap->roots[r];
-		if (root->kind == RMR_ROOT_INTERNED)
-			continue;
 		for (uint64_t i = 0; i < root->refs.count; i++) {
 			if (rmr_depth_first_is_node(root->kind))
 				reach->marks[root->refs.ids[i]] |= RMR_DEPTH_FIRST_FROM_NODE;
@@ -102,8 +102,6 @@ static void visit_roots(struct walk *walk)
 	}
 	for (uint32_t r = 0; r < heap->counts.roots; r++) {
 		const struct rmr_root *root = &heap->roots[r];
-		if (root->kind == RMR_ROOT_INTERNED)
-			continue;
 		if (rmr_depth_first_is_node(root->kind))
 			visit(walk, ids + r);
 		for (uint64_t i = 0; i < root->refs.count && !rmr_depth_first_is_node(root->kind); i++)

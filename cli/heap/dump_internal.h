@@ -110,6 +110,7 @@ struct rmr_dump_objects {
 	uint32_t type_room;
 	// An object whose parts are awaited.
 	bool open, value_is_open, first_ref;
+	bool uncounted; /**< its references are */
 	unsigned part; /**< of the list that is open */
 	struct rmr_dump_tail tail;
 };

@@ -379,7 +379,8 @@ struct rmr_error *rmr_dump_objects_add(struct rmr_dump_objects *w, struct rmr_du
 	if (err)
 		return err;
 	rmr_dump_tally_object(w->tally, o.address, o.rc, head->flags & RMR_OBJECT_IMMORTAL);
-	if (rest)
+	w->uncounted = rmr_dump_tally_leaves_out(w->tally, o.address);
+	if (rest && !w->uncounted)
 		rmr_dump_tally_references(w->tally, c->at, rest);
 	const struct rmr_dump_type *type = &w->types[o.type];
 	bool more = head->flags & RMR_OBJECT_MORE;
@@ -459,7 +460,8 @@ struct rmr_error *rmr_dump_objects_part(struct rmr_dump_objects *w, struct rmr_d
 		w->first_ref = true;
 	}
 	w->part = head->part;
-	rmr_dump_tally_references(w->tally, c->at, (size_t)(c->end - c->at) / 8);
+	if (!w->uncounted)
+		rmr_dump_tally_references(w->tally, c->at, (size_t)(c->end - c->at) / 8);
 	p = rmr_dump_put_addresses(p, c->at, (size_t)(c->end - c->at) / 8, &w->first_ref,
 		w->meliae ? ", " : ",");
 	if (!more)

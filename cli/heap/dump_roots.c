@@ -79,11 +79,13 @@ static bool choose(struct rmr_dump_tally *tally, unsigned kind, const unsigned c
 {
 	bool any = kind != RMR_ROOT_DATA;
 
-	if (kind != RMR_ROOT_INTERNED && kind != RMR_ROOT_DATA) // those are not counted
+	if (kind != RMR_ROOT_DATA)
 		rmr_dump_tally_references(tally, refs, count);
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t address;
 		memcpy(&address, refs + i * 8, 8);
+		if (kind == RMR_ROOT_INTERNED)
+			rmr_dump_tally_leave_out(tally, address);
 		wanted[i] = kind != RMR_ROOT_DATA || rmr_dump_tally_explain(tally, address);
 		any |= wanted[i];
 	}

@@ -14,6 +14,7 @@ enum {
 	CHUNKS = 1 << (ADDRESS_BITS - CHUNK_SHIFT),
 	MOST_CHUNKS = 1 << 9, // 1 GB of bytes, for 16 GB of objects
 	HUGE_CHUNKS = 16,
+	MOST_LEFT_OUT = 1 << 12,
 	// A byte: bit 0 says that the object is known and mortal, the others are what its count has
 	// more than was found, -64 to 63. What goes beyond LIMIT is carried over to a table.
 	KNOWN = 1,
@@ -32,6 +33,8 @@ struct rmr_dump_tally {
 	uint32_t chunk_count;
 	bool failed;
 	struct rmr_completeness sums;
+	uint64_t *left_out; // ascending
+	size_t left_out_count;
 	struct carried *carried;
 	size_t carried_count, carried_room; // a power of two
 };
@@ -57,6 +60,7 @@ void rmr_dump_tally_destroy(struct rmr_dump_tally *tally)
 		munmap(tally->chunks[tally->numbers[i]], CHUNK_SIZE);
 	free(tally->chunks);
 	free(tally->carried);
+	free(tally->left_out);
 	free(tally);
 }
 
@@ -167,6 +171,45 @@ void rmr_dump_tally_object(struct rmr_dump_tally *tally, uint64_t address, uint6
 		rc = 0;
 	}
 	*byte = (int8_t)((*byte + (int)rc * ONE) | KNOWN); // it was not above 0
+}
+
+// Where the address is in the array, or belongs.
+static size_t find_left_out(const struct rmr_dump_tally *tally, uint64_t address)
+{
+	size_t low = 0, high = tally->left_out_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (tally->left_out[middle] < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool rmr_dump_tally_leaves_out(const struct rmr_dump_tally *tally, uint64_t address)
+{
+	if (!tally || !tally->left_out_count)
+		return false;
+	size_t at = find_left_out(tally, address);
+	return at < tally->left_out_count && tally->left_out[at] == address;
+}
+
+void rmr_dump_tally_leave_out(struct rmr_dump_tally *tally, uint64_t address)
+{
+	if (!tally || tally->failed || rmr_dump_tally_leaves_out(tally, address))
+		return;
+	if (!tally->left_out)
+		tally->left_out = malloc(MOST_LEFT_OUT * sizeof(*tally->left_out));
+	if (!tally->left_out || tally->left_out_count == MOST_LEFT_OUT) {
+		tally->failed = true;
+		return;
+	}
+	size_t at = find_left_out(tally, address);
+	uint64_t *place = tally->left_out + at;
+	memmove(place + 1, place, (tally->left_out_count++ - at) * sizeof(*place));
+	*place = address;
 }
 
 void rmr_dump_tally_references(struct rmr_dump_tally *tally, const unsigned char *from, size_t count)

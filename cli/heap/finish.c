@@ -102,6 +102,31 @@ static const char *kind_text(enum rmr_root_kind kind)
 	return texts[kind];
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static struct rmr_error *finish_weak_tables(struct rmr_heap *heap)
+{
+	size_t count = 0;
+
+	for (uint64_t i = 0; i < heap->counts.roots; i++)
+		count += heap->roots[i].kind == RMR_ROOT_INTERNED ? heap->roots[i].refs.count : 0;
+	heap->weak_tables = calloc(count + 1, sizeof(*heap->weak_tables));
+	if (!heap->weak_tables)
+		return &rmr_enomem;
+	for (uint64_t i = 0; i < heap->counts.roots; i++) {
+		const struct rmr_ids *refs = &heap->roots[i].refs;
+		for (uint64_t k = 0; heap->roots[i].kind == RMR_ROOT_INTERNED && k < refs->count; k++)
+			heap->weak_tables[heap->weak_table_count++] = refs->ids[k];
+	}
+	qsort(heap->weak_tables, count, sizeof(*heap->weak_tables), compare_ids);
+	return NULL;
+}
+
 static struct rmr_error *finish_roots(struct rmr_heap *heap)
 {
 	const struct rmr_stored_root *stored = heap->sections[RMR_SECTION_ROOTS];
@@ -132,7 +157,7 @@ static struct rmr_error *finish_roots(struct rmr_heap *heap)
 			.text = {line, line ? strcspn(line, "\n") : 0},
 		};
 	}
-	return NULL;
+	return finish_weak_tables(heap);
 }
 
 /* A key's text from a line of the dump, owned by the heap. */

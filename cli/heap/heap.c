@@ -225,6 +225,7 @@ void rmr_heap_close(struct rmr_heap *heap)
 	free(heap->builtins);
 	free((void *)heap->kinds);
 	free(heap->roots);
+	free(heap->weak_tables);
 	for (size_t i = 0; i < heap->warning_count; i++)
 		free(heap->warnings[i]);
 	free(heap->warnings);
@@ -480,8 +481,7 @@ uint64_t rmr_heap_root_references(const struct rmr_heap *heap, uint32_t id)
 
 	for (uint64_t i = rmr_heap_first_rooted(heap, id);
 		i < heap->counts.root_references && heap->rooted[i].id == id; i++)
-		count += heap->rooted[i].root < heap->counts.roots &&
-			heap->roots[heap->rooted[i].root].kind != RMR_ROOT_INTERNED;
+		count += heap->rooted[i].root < heap->counts.roots;
 	return count;
 }
 
@@ -490,13 +490,27 @@ bool rmr_heap_is_rooted(const struct rmr_heap *heap, uint32_t id)
 	return rmr_heap_root_references(heap, id) > 0;
 }
 
+uint64_t rmr_heap_counted_referrers(const struct rmr_heap *heap, uint32_t id)
+{
+	struct rmr_ids referrers = rmr_heap_referrers(heap, id);
+	uint64_t count = referrers.count;
+
+	for (uint64_t i = 0; heap->weak_table_count && i < referrers.count; i++)
+		count -= rmr_heap_is_weak_table(heap, referrers.ids[i]);
+	return count;
+}
+
+uint64_t rmr_heap_counted_references(const struct rmr_heap *heap, uint32_t id)
+{
+	return rmr_heap_counted_referrers(heap, id) + rmr_heap_root_references(heap, id);
+}
+
 bool rmr_heap_is_held_by_c(const struct rmr_heap *heap, uint32_t id)
 {
 	if (id >= heap->counts.objects || heap->rc[id] == RMR_NARROW_UNKNOWN ||
 		rmr_heap_is_immortal(heap, id))
 		return false;
-	uint64_t rc = heap->rc[id], found = rmr_heap_referrers(heap, id).count;
-	return rc > found && rc > found + rmr_heap_root_references(heap, id);
+	return heap->rc[id] > rmr_heap_counted_references(heap, id);
 }
 
 bool rmr_heap_is_kept(const struct rmr_heap *heap, uint32_t id)

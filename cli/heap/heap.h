@@ -239,7 +239,7 @@ enum rmr_root_kind {
 	RMR_ROOT_FRAME,
 	RMR_ROOT_THREAD,
 	RMR_ROOT_STATIC,
-	RMR_ROOT_INTERNED, /**< held weakly: no root of why and dominators */
+	RMR_ROOT_INTERNED, /**< of tables of interned strings: they hold those weakly */
 	RMR_ROOT_OTHER,    /**< a kind that this remora does not know: a root like interpreter */
 };
 struct rmr_root {
@@ -258,10 +258,15 @@ uint32_t rmr_heap_root_count(const struct rmr_heap *heap);
 const struct rmr_root *rmr_heap_root(const struct rmr_heap *heap, uint32_t root);
 /** The name of reference number @p index of @p root, or NULL. malloc()ed. */
 char *rmr_heap_root_name(const struct rmr_heap *heap, uint32_t root, uint64_t index);
-/** True if a root other than the interned strings refers to @p id directly. */
+/** True if a root refers to @p id directly. */
 bool rmr_heap_is_rooted(const struct rmr_heap *heap, uint32_t id);
-/** How many references of roots name @p id; those of the interned strings are weak: not counted. */
+/** How many references of roots name @p id. */
 uint64_t rmr_heap_root_references(const struct rmr_heap *heap, uint32_t id);
+/**
+ * How many references to @p id were found that its reference count counts: of objects and roots, but
+ * for those of a table of interned strings.
+ */
+uint64_t rmr_heap_counted_references(const struct rmr_heap *heap, uint32_t id);
 /**
  * True if C code holds @p id: it is mortal, and its reference count is larger than the references
  * that were found.

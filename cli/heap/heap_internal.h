@@ -130,6 +130,8 @@ struct rmr_heap {
 	unsigned char *builtins; /**< enum rmr_builtin of each type */
 	_Atomic unsigned char *kinds; /**< enum rmr_kin of each type, found when it is asked for */
 	struct rmr_root *roots;
+	uint32_t *weak_tables; /**< ids of the tables of interned strings, ascending */
+	size_t weak_table_count;
 	struct rmr_heap_facts facts;
 	char **warnings;
 	size_t warning_count, warning_room;
@@ -139,6 +141,26 @@ struct rmr_heap {
 	atomic_bool checked;  /**< rmr_heap_verify() passed: the numbers are */
 	const volatile sig_atomic_t *interrupted; /**< of the options, or NULL */
 };
+
+/** True for a table of interned strings: its references are not counted, and keep nothing alive. */
+static inline bool rmr_heap_is_weak_table(const struct rmr_heap *heap, uint32_t id)
+{
+	size_t low = 0, high = heap->weak_table_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (heap->weak_tables[middle] == id)
+			return true;
+		if (heap->weak_tables[middle] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/** How many references of objects are counted: none of a table of interned strings. */
+uint64_t rmr_heap_counted_referrers(const struct rmr_heap *heap, uint32_t id);
 
 /** How many objects an analysis may pass before it asks again: a millisecond or so. */
 enum { RMR_INTERRUPT_STEPS = 1 << 12 };

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 enum {
-	INDEX_VERSION = 5, /* raise it with every change of what a section holds */
+	INDEX_VERSION = 6, /* raise it with every change of what a section holds */
 	PAGE = 4096,       /* sections start at multiples of it; any page size up to it works */
 	PAGE_MAX = 65536,
 	HUGE_PAGE = 2 << 20, /* where larger sections start, so that they can be read in such */

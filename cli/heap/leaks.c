@@ -104,7 +104,8 @@ static bool is_furniture(struct leak_work *work, uint32_t id)
 	for (uint64_t i = heap->counts.roots ? rmr_heap_first_rooted(heap, id) : UINT64_MAX;
 		i < heap->counts.root_references && heap->rooted[i].id == id; i++) {
 		enum rmr_root_kind kind = heap->roots[heap->rooted[i].root].kind;
-		if (kind == RMR_ROOT_INTERPRETER || kind == RMR_ROOT_STATIC)
+		if (kind == RMR_ROOT_INTERPRETER || kind == RMR_ROOT_STATIC ||
+			kind == RMR_ROOT_INTERNED)
 			return true;
 	}
 	if (rmr_heap_builtin(heap, id) != RMR_BUILTIN_DICT)

@@ -47,7 +47,7 @@ struct search {
 };
 
 enum {
-	MARK_ROOTED = 1, /* a root other than the interned strings refers to it */
+	MARK_ROOTED = 1, /* a root refers to it */
 	MARK_MODULE = 2, /* a value of sys.modules */
 	MARK_AVOID = 4,
 };
@@ -112,8 +112,6 @@ static void search_roots(struct search *search, uint32_t id, bool last, uint64_t
 				heap->rooted[i - 1].root == number))
 			continue;
 		const struct rmr_root *root = &heap->roots[number];
-		if (root->kind == RMR_ROOT_INTERNED)
-			continue;
 		for (uint64_t k = 0; k < root->refs.count; k++) {
 			if (root->refs.ids[k] != id || is_last_resort(heap, number, k) != last)
 				continue;
@@ -148,6 +146,8 @@ static void search_expand(struct search *search, uint32_t id, bool named)
 			search->next[source])
 			continue;
 		before = source;
+		if (rmr_heap_is_weak_table(search->heap, source))
+			continue;
 		search->ended |= rmr_heap_is_interrupted_at(search->heap, i);
 		if (search_avoids(search, source))
 			continue;
@@ -275,8 +275,7 @@ static void mark_roots(struct search *search)
 
 	for (uint64_t i = 0; i < heap->counts.root_references; i++) {
 		uint32_t root = heap->rooted[i].root, id = heap->rooted[i].id;
-		if (root < heap->counts.roots && id < rmr_heap_id_end(heap) &&
-			heap->roots[root].kind != RMR_ROOT_INTERNED)
+		if (root < heap->counts.roots && id < rmr_heap_id_end(heap))
 			search->marks[id] |= MARK_ROOTED;
 	}
 	mark_modules(search);

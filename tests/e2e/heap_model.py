@@ -6,7 +6,7 @@ import json
 import re
 
 BUILTINS = ("str", "bytes", "list", "tuple", "dict", "set", "cell", "type")
-OVER = ("interpreter", "static")  # roots of these kinds are labels of their objects, no nodes
+OVER = ("interpreter", "static", "interned")  # roots of these kinds are labels of their objects, no nodes
 
 
 # What may stand in a program's names and values, and must neither break a format nor reach a terminal.
@@ -143,8 +143,9 @@ class Heap:
                 record["refs"][1::2] = [k if k in keys else new for k, new in
                                         zip(record["refs"][1::2], some)]
                 record["len"] = len(record["refs"]) // 2
-        found = collections.Counter(t for o in self.objects.values() for t in edges(o))
-        found.update(a for r in self.roots if r["root"] != "interned" for a in r["refs"])
+        weak = tables(self.roots)
+        found = collections.Counter(t for a, o in self.objects.items() if a not in weak for t in edges(o))
+        found.update(a for r in self.roots for a in r["refs"])
         for address, record in self.objects.items():
             record["rc"] = found[address] + record["held"]
 
@@ -168,6 +169,11 @@ def edges(record):
     return record["refs"] + record.get("hidden", []) + record.get("keys", [])
 
 
+def tables(roots):
+    """Addresses of the tables of interned strings: they keep nothing alive, and no count counts them."""
+    return {a for r in roots if r["root"] == "interned" for a in r["refs"]}
+
+
 class Model:
     """What is true of a heap."""
 
@@ -178,28 +184,31 @@ class Model:
         for a in sorted(self.edges):
             for t in self.edges[a]:
                 self.referrers[t].append(a)
-        self.strong = [r for r in self.roots if r["root"] != "interned"]
-        self.rooted = collections.Counter(t for r in self.strong for t in r["refs"])
+        self.rooted = collections.Counter(t for r in self.roots for t in r["refs"])
+        weak = tables(self.roots)
+        self.strong = {a: [] if a in weak else self.edges[a] for a in self.edges}
+        self.found = {a: self.rooted[a] + sum(r not in weak for r in self.referrers[a]) for a in self.objects}
         self.sets_of_reach()
 
     # What is alive.
 
-    def reach(self, starts, without=None):
+    def reach(self, starts, without=None, follow=None):
+        follow = self.strong if follow is None else follow
         seen, todo = set(), list(starts)
         while todo:
             node = todo.pop()
             if node not in seen and node != without:
                 seen.add(node)
-                todo += self.edges.get(node, ())
+                todo += follow.get(node, ())
         return seen
 
     def immortal(self, a):
         return "immortal" in self.objects[a]["flags"]
 
     def sets_of_reach(self):
-        self.alive = self.reach(t for r in self.strong for t in r["refs"])
+        self.alive = self.reach(t for r in self.roots for t in r["refs"])
         self.held = [a for a in self.objects if a not in self.alive and (self.immortal(a) or
-                     self.objects[a]["rc"] > len(self.referrers[a]) + self.rooted[a])]
+                     self.objects[a]["rc"] > self.found[a])]
         self.kept = self.alive | self.reach(self.held)
         self.garbage = set(self.objects) - self.kept
         # One object of each component that nothing else of the garbage leads to; which, is open.
@@ -211,8 +220,8 @@ class Model:
 
     def all_reached(self, without=None):
         """From everything that keeps something alive, without one node: an address or a root's number."""
-        nodes = {i for i, r in enumerate(self.strong) if r["root"] not in OVER and i != without}
-        starts = [t for i, r in enumerate(self.strong) if r["root"] in OVER or i in nodes
+        nodes = {i for i, r in enumerate(self.roots) if r["root"] not in OVER and i != without}
+        starts = [t for i, r in enumerate(self.roots) if r["root"] in OVER or i in nodes
                   for t in r["refs"]]
         kept = self.reach(starts + self.held, without)
         # Garbage that refers to what is alive does not keep it so.
@@ -294,7 +303,7 @@ class Model:
             return told(owner["module"]) if owner else "<unknown>"
         if by == "owner":
             owner = self.owner[a]
-            return ("<nothing alone>" if owner is None else self.strong[owner]["label"]
+            return ("<nothing alone>" if owner is None else self.roots[owner]["label"]
                     if owner < 16 else self.label(owner))
         words = set()
         for r in self.referrers[a]:
@@ -325,7 +334,7 @@ class Model:
     # Cycles.
 
     def cycles(self):
-        reach = {a: self.reach(self.edges[a]) for a in self.objects}
+        reach = {a: self.reach(self.edges[a], follow=self.edges) for a in self.objects}
         sets = {frozenset(b for b in reach[a] if b in self.objects and a in reach[b])
                 for a in self.objects if a in reach[a]}
         return sorted((min(s), len(s), sum(self.objects[a]["size"] for a in s),
@@ -362,7 +371,7 @@ class Model:
                 pairs = []
             backwards = record and record["type"] in ("list", "tuple") and record["len"] == len(pairs)
             return pairs[::-1] if backwards else pairs
-        found = [(r["label"], None) for r in self.strong if a in r["refs"]]
+        found = [(r["label"], None) for r in self.roots if a in r["refs"]]
         referrers = sorted(set(self.referrers[a]))
         if a in self.objects and self.objects[a]["type"] == "dict":
             owners = [r for r in referrers if self.objects[r].get("shape") == 0 and self.edges[r][0] == a]
@@ -402,7 +411,7 @@ class Model:
             rest = [r for r in self.referrers[a] if r not in views and
                     (not through or self.objects[r]["type"] != "dict" or held(r, views, False))]
             return bool(rest or self.rooted[a] or (not self.immortal(a) and
-                        record["rc"] > len(self.referrers[a]) + self.rooted[a]))
+                        record["rc"] > self.found[a]))
 
         found = []
         for a, record in self.objects.items():

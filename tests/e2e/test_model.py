@@ -148,7 +148,7 @@ class OneDump(Models):
 
         def starts(found):
             """Each root that leads to an object on the way, but for those of the last resort."""
-            return sorted((length, root["label"], a) for root in model.strong
+            return sorted((length, root["label"], a) for root in model.roots
                           for a, length in found.items()
                           if root["root"] != "static" and
                           (root["root"] != "frame" or any(
@@ -168,11 +168,11 @@ class OneDump(Models):
                 self.assertTrue(names, "no reference from %d to %d" % (a, b))
                 if step["name"] and step["name"][0] != "<":
                     self.assertIn(step["name"], names)
-            label = next((r["label"] for r in sorted(model.strong, key=lambda r: -len(r["label"]))
+            label = next((r["label"] for r in sorted(model.roots, key=lambda r: -len(r["label"]))
                           if row["expression"].startswith(r["label"])), None)
             got.append((len(way), label, way[0]))
-        named = {a: model.leads(a) for a in model.objects}
-        want = starts(distances(named)) or starts(distances(model.edges))
+        named = {a: model.leads(a) if model.strong[a] else [] for a in model.objects}
+        want = starts(distances(named)) or starts(distances(model.strong))
         if want:
             self.assertEqual(sorted(got), want)
             self.assertEqual([g[0] for g in got], sorted(g[0] for g in got))
@@ -317,7 +317,7 @@ class TwoDumps(Models):
             labels = {n: re.sub(r"\[[0-9]+\]", "[*]", answer["paths"][0]["expression"])
                       if answer["paths"][0]["start"] == "root" else model.label(n)
                       for n, answer in zip(objects, answers)}
-            labels.update((n, model.strong[n]["label"]) for n in model.retained if n < 16)
+            labels.update((n, model.roots[n]["label"]) for n in model.retained if n < 16)
             least = sum(o["size"] + o.get("owned", 0) for o in model.objects.values()) // 500
             for node, label in labels.items():
                 if model.retained[node] > least:

@@ -90,7 +90,7 @@ class Tables(Models):
         missing = collections.Counter()
         for a, record in heap.objects.items():
             if not model.immortal(a):
-                some = min(record["rc"], len(model.referrers[a]) + model.rooted[a])
+                some = min(record["rc"], model.found[a])
                 counted, found, held = counted + record["rc"], found + some, held + (some < record["rc"])
                 missing[model.label(a)] += record["rc"] - some
         self.assertEqual((answer["references_counted"], answer["references_found"], answer["held_by_c"]),

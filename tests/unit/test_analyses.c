@@ -716,6 +716,44 @@ START_TEST(completeness_is_measured)
 }
 END_TEST
 
+/* The interpreter holds the table; the table holds its strings without a count, and keeps none alive. */
+START_TEST(interned_strings_are_held_weakly)
+{
+	struct rmr_heap *heap = fixture_open(
+		"{\"address\": 1, \"type\": \"dict\", \"size\": 9, \"rc\": 1, \"refs\": [2, 3, 4], \"keys\": [2, 3, 4]}\n"
+		"{\"address\": 2, \"type\": \"str\", \"size\": 1, \"rc\": 1, \"refs\": []}\n"
+		"{\"address\": 3, \"type\": \"str\", \"size\": 1, \"rc\": 1, \"refs\": []}\n"
+		"{\"address\": 4, \"type\": \"str\", \"size\": 1, \"rc\": 1, \"refs\": []}\n"
+		"{\"address\": 5, \"type\": \"list\", \"size\": 1, \"rc\": 1, \"refs\": [3]}\n"
+		"{\"address\": 6, \"type\": \"list\", \"size\": 1, \"rc\": 1, \"refs\": [4, 6]}\n"
+		"{\"root\": \"interned\", \"label\": \"<interned strings>\", \"refs\": [1]}\n"
+		"{\"root\": \"interpreter\", \"label\": \"r\", \"refs\": [5]}\n");
+	static const enum rmr_path_start starts[] = {
+		RMR_PATH_ROOT, RMR_PATH_HELD_BY_C, RMR_PATH_ROOT, RMR_PATH_UNREACHABLE};
+	struct rmr_completeness completeness;
+	struct rmr_dominators *dominators;
+	struct rmr_paths *paths;
+
+	rmr_completeness_get(heap, &completeness);
+	ck_assert_uint_eq(completeness.counted, 6);
+	ck_assert_uint_eq(completeness.found, 5);
+	ck_assert_uint_eq(completeness.held_by_c, 1);
+	ck_assert_uint_eq(completeness.exceeded, 0);
+	for (uint32_t id = 0; id < 4; id++) {
+		assert_ok(rmr_paths_find(heap, id, NULL, &paths));
+		ck_assert_uint_eq(paths->count, 1);
+		ck_assert_int_eq(paths->paths[0].start, starts[id]);
+		rmr_paths_destroy(paths);
+	}
+	assert_ok(rmr_dominators_create(heap, &dominators));
+	ck_assert_uint_eq(rmr_dominators_retained(dominators, 0), 9);
+	ck_assert_uint_eq(rmr_dominators_parent(dominators, 2), 4);
+	ck_assert_uint_eq(rmr_dominators_parent(dominators, 3), 5);
+	rmr_dominators_destroy(dominators);
+	rmr_heap_close(heap);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("analyses");
@@ -736,6 +774,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tests, waste_is_counted);
 	tcase_add_test(tests, waste_is_what_can_be_saved);
 	tcase_add_test(tests, completeness_is_measured);
+	tcase_add_test(tests, interned_strings_are_held_weakly);
 	tcase_add_test(tests, traces_are_read);
 	tcase_add_test(tests, all_can_be_interrupted);
 	suite_add_tcase(suite, tests);

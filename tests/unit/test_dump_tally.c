@@ -139,6 +139,28 @@ START_TEST(test_hostile_addresses)
 }
 END_TEST
 
+// Those of tables, the references of which are not to be told; too many are too many.
+START_TEST(test_left_out)
+{
+	struct rmr_dump_tally *tally = rmr_dump_tally_create();
+	const uint64_t tables[] = {0x7000, 0x5000, 0x9000, 0x5000, 0x1000};
+	struct rmr_completeness got;
+
+	ck_assert(!rmr_dump_tally_leaves_out(NULL, 0x5000));
+	ck_assert(!rmr_dump_tally_leaves_out(tally, 0x5000));
+	for (int i = 0; i < 5; i++)
+		rmr_dump_tally_leave_out(tally, tables[i]);
+	for (uint64_t address = 0; address < 0xb000; address += 0x800) {
+		bool is_table = address == 0x1000 || address == 0x5000 || address == 0x7000 || address == 0x9000;
+		ck_assert(rmr_dump_tally_leaves_out(tally, address) == is_table);
+	}
+	for (uint64_t address = 1 << 20; address < 100 << 20; address += 4096)
+		rmr_dump_tally_leave_out(tally, address);
+	ck_assert(!rmr_dump_tally_finish(tally, &got));
+	rmr_dump_tally_destroy(tally);
+}
+END_TEST
+
 START_TEST(test_none)
 {
 	struct rmr_completeness got;
@@ -160,6 +182,7 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, test_random_heap, 0, 2);
 	tcase_add_test(tests, test_hostile_addresses);
+	tcase_add_test(tests, test_left_out);
 	tcase_add_test(tests, test_none);
 	suite_add_tcase(suite, tests);
 	return rmr_run_suite(suite);

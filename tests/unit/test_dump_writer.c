@@ -385,6 +385,59 @@ START_TEST(test_roots)
 }
 END_TEST
 
+static void put_root(unsigned kind, uint64_t to)
+{
+	start();
+	for (int i = 0; i < 4; i++)
+		word(0);
+	word(1);
+	for (int k = 0; k < 3; k++)
+		add_string("x");
+	word(to);
+	add_text(RMR_TEXT_UTF8, RMR_STYLE_NULL, false, "", 0);
+	finish(RMR_REC_ROOT, kind, 0);
+}
+
+// The root's reference to the table is counted, the table's own ones are not, also in a part; a word of
+// data that is the table's address explains nothing.
+START_TEST(test_interned)
+{
+	struct rmr_dump_options options = {.format = RMR_DUMP_REMORA, .peer_fd = -1, .stall_ms = 300};
+	struct rmr_dump_totals totals;
+
+	put_type(0, 1000, "dict");
+	put_root(RMR_ROOT_INTERNED, 4096);
+	object(4096, 0, 0, 100, 1);
+	word(4128);
+	word(4160);
+	finish(RMR_REC_OBJECT, 0, RMR_OBJECT_MORE);
+	start();
+	word(4128);
+	word(4160);
+	finish(RMR_REC_PART, RMR_PART_KEYS, 0);
+	object(4128, 0, 0, 100, 1);
+	finish(RMR_REC_OBJECT, 0, 0);
+	object(4160, 0, 0, 100, 1);
+	finish(RMR_REC_OBJECT, 0, 0);
+	object(4192, 0, 0, 100, 2);
+	word(4128);
+	finish(RMR_REC_OBJECT, 0, 0);
+	put_root(RMR_ROOT_INTERPRETER, 4192);
+	put_root(RMR_ROOT_DATA, 4096);
+	put_end(4);
+	ck_assert_ptr_null(rmr_dump_write(&consumer, &options, sink, &totals));
+	ck_assert(totals.is_tallied);
+	ck_assert_uint_eq(totals.completeness.counted, 5);
+	ck_assert_uint_eq(totals.completeness.found, 3);
+	ck_assert_uint_eq(totals.completeness.held_by_c, 2);
+	ck_assert_uint_eq(totals.completeness.exceeded, 0);
+	ck_assert_ptr_null(rmr_dump_sink_finish(sink));
+	text[pread(output, text, sizeof(text) - 1, 0)] = 0;
+	ck_assert_ptr_nonnull(strstr(text, "{\"root\":\"interned\""));
+	ck_assert_ptr_null(strstr(text, "{\"root\":\"static\""));
+}
+END_TEST
+
 START_TEST(test_header)
 {
 	struct rmr_dump_header header = {.id = "0123456789abcdef", .pid = 4711,
@@ -616,6 +669,7 @@ int main(void)
 	tcase_add_test(tests, test_meliae);
 	tcase_add_test(tests, test_meliae_long);
 	tcase_add_test(tests, test_roots);
+	tcase_add_test(tests, test_interned);
 	tcase_add_test(tests, test_header);
 	tcase_add_loop_test(tests, test_bad_records, 0, 13);
 	tcase_add_test(tests, test_cut_off);
