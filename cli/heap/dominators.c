@@ -133,8 +133,9 @@ static uint32_t find_semi(struct flow *flow, uint32_t w)
 			semi = consider(flow, w, reach->number[ids + heap->rooted[i].root], semi);
 	}
 	struct rmr_ids referrers = rmr_heap_referrers(heap, node);
+	const bool any_weak = heap->weak_table_count;
 	for (uint64_t i = 0; i < referrers.count; i++) {
-		if (!rmr_heap_is_weak_table(heap, referrers.ids[i]))
+		if (!any_weak || !rmr_heap_is_weak_table(heap, referrers.ids[i]))
 			semi = consider(flow, w, reach->number[referrers.ids[i]], semi);
 	}
 	return semi;

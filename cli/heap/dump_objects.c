@@ -378,8 +378,8 @@ struct rmr_error *rmr_dump_objects_add(struct rmr_dump_objects *w, struct rmr_du
 	struct rmr_error *err = rmr_dump_sink_reserve(w->sink, RMR_DUMP_LINE_ROOM, &line);
 	if (err)
 		return err;
-	rmr_dump_tally_object(w->tally, o.address, o.rc, head->flags & RMR_OBJECT_IMMORTAL);
-	w->uncounted = rmr_dump_tally_leaves_out(w->tally, o.address);
+	w->uncounted = !rmr_dump_tally_object(w->tally, o.address, o.rc,
+		head->flags & RMR_OBJECT_IMMORTAL);
 	if (rest && !w->uncounted)
 		rmr_dump_tally_references(w->tally, c->at, rest);
 	const struct rmr_dump_type *type = &w->types[o.type];

@@ -155,24 +155,6 @@ static void carry_found(struct rmr_dump_tally *tally, uint64_t granule, int8_t *
 	carry(tally, granule, -LIMIT);
 }
 
-void rmr_dump_tally_object(struct rmr_dump_tally *tally, uint64_t address, uint64_t rc,
-	bool is_immortal)
-{
-	uint64_t granule = address >> GRANULE_SHIFT;
-
-	if (!tally || tally->failed || is_immortal || rc >= RMR_IMMORTAL_COUNT)
-		return;
-	int8_t *byte = byte_of(tally, granule);
-	if (!byte || *byte & KNOWN)
-		return;
-	tally->sums.counted += rc;
-	if (__builtin_expect(rc >= LIMIT, 0)) {
-		carry(tally, granule, (int64_t)rc);
-		rc = 0;
-	}
-	*byte = (int8_t)((*byte + (int)rc * ONE) | KNOWN); // it was not above 0
-}
-
 // Where the address is in the array, or belongs.
 static size_t find_left_out(const struct rmr_dump_tally *tally, uint64_t address)
 {
@@ -188,17 +170,15 @@ static size_t find_left_out(const struct rmr_dump_tally *tally, uint64_t address
 	return low;
 }
 
-bool rmr_dump_tally_leaves_out(const struct rmr_dump_tally *tally, uint64_t address)
+static bool leaves_out(const struct rmr_dump_tally *tally, uint64_t address)
 {
-	if (!tally || !tally->left_out_count)
-		return false;
 	size_t at = find_left_out(tally, address);
 	return at < tally->left_out_count && tally->left_out[at] == address;
 }
 
 void rmr_dump_tally_leave_out(struct rmr_dump_tally *tally, uint64_t address)
 {
-	if (!tally || tally->failed || rmr_dump_tally_leaves_out(tally, address))
+	if (!tally || tally->failed || leaves_out(tally, address))
 		return;
 	if (!tally->left_out)
 		tally->left_out = malloc(MOST_LEFT_OUT * sizeof(*tally->left_out));
@@ -210,6 +190,33 @@ void rmr_dump_tally_leave_out(struct rmr_dump_tally *tally, uint64_t address)
 	uint64_t *place = tally->left_out + at;
 	memmove(place + 1, place, (tally->left_out_count++ - at) * sizeof(*place));
 	*place = address;
+}
+
+static inline void add_object(struct rmr_dump_tally *tally, uint64_t address, uint64_t rc,
+	bool is_immortal)
+{
+	uint64_t granule = address >> GRANULE_SHIFT;
+
+	if (is_immortal || rc >= RMR_IMMORTAL_COUNT)
+		return;
+	int8_t *byte = byte_of(tally, granule);
+	if (!byte || *byte & KNOWN)
+		return;
+	tally->sums.counted += rc;
+	if (__builtin_expect(rc >= LIMIT, 0)) {
+		carry(tally, granule, (int64_t)rc);
+		rc = 0;
+	}
+	*byte = (int8_t)((*byte + (int)rc * ONE) | KNOWN); // it was not above 0
+}
+
+bool rmr_dump_tally_object(struct rmr_dump_tally *tally, uint64_t address, uint64_t rc,
+	bool is_immortal)
+{
+	if (!tally || tally->failed)
+		return true;
+	add_object(tally, address, rc, is_immortal);
+	return __builtin_expect(!tally->left_out_count, 1) || !leaves_out(tally, address);
 }
 
 void rmr_dump_tally_references(struct rmr_dump_tally *tally, const unsigned char *from, size_t count)

@@ -23,16 +23,17 @@ struct rmr_dump_tally;
 struct rmr_dump_tally *rmr_dump_tally_create(void);
 void rmr_dump_tally_destroy(struct rmr_dump_tally *tally);
 
-/** An object that counts @p rc references; @p is_immortal: by its flags, so that rc means nothing. */
-void rmr_dump_tally_object(struct rmr_dump_tally *tally, uint64_t address, uint64_t rc,
+/**
+ * An object that counts @p rc references; @p is_immortal: by its flags, so that rc means nothing.
+ * @return false for one that is left out: its references are not to be told
+ */
+bool rmr_dump_tally_object(struct rmr_dump_tally *tally, uint64_t address, uint64_t rc,
 	bool is_immortal);
 /**
  * An object whose references are not counted, a table of interned strings: to be said before it is
  * met. The tally gives up beyond some thousand of them.
  */
 void rmr_dump_tally_leave_out(struct rmr_dump_tally *tally, uint64_t address);
-/** True if that was said of @p address. */
-bool rmr_dump_tally_leaves_out(const struct rmr_dump_tally *tally, uint64_t address);
 /** References to the @p count addresses at @p from, 8 bytes each, in any alignment. */
 void rmr_dump_tally_references(struct rmr_dump_tally *tally, const unsigned char *from,
 	size_t count);

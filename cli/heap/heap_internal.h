@@ -147,6 +147,8 @@ static inline bool rmr_heap_is_weak_table(const struct rmr_heap *heap, uint32_t 
 {
 	size_t low = 0, high = heap->weak_table_count;
 
+	if (__builtin_expect(!high || id < heap->weak_tables[0] || id > heap->weak_tables[high - 1], 1))
+		return false;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		if (heap->weak_tables[middle] == id)

@@ -146,13 +146,13 @@ START_TEST(test_left_out)
 	const uint64_t tables[] = {0x7000, 0x5000, 0x9000, 0x5000, 0x1000};
 	struct rmr_completeness got;
 
-	ck_assert(!rmr_dump_tally_leaves_out(NULL, 0x5000));
-	ck_assert(!rmr_dump_tally_leaves_out(tally, 0x5000));
+	rmr_dump_tally_leave_out(NULL, 0x5000);
+	ck_assert(rmr_dump_tally_object(tally, 0x5000, 1, false));
 	for (int i = 0; i < 5; i++)
 		rmr_dump_tally_leave_out(tally, tables[i]);
 	for (uint64_t address = 0; address < 0xb000; address += 0x800) {
 		bool is_table = address == 0x1000 || address == 0x5000 || address == 0x7000 || address == 0x9000;
-		ck_assert(rmr_dump_tally_leaves_out(tally, address) == is_table);
+		ck_assert(rmr_dump_tally_object(tally, address, 1, address & 0x800) != is_table);
 	}
 	for (uint64_t address = 1 << 20; address < 100 << 20; address += 4096)
 		rmr_dump_tally_leave_out(tally, address);
