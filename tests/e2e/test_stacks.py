@@ -121,13 +121,17 @@ class Held(Stacks):
         target = self.start("small_stacks")  # two busy threads
         support.wait_for(lambda: self.waiting_for_the_gil(target), "a thread that waits for the GIL")
 
+    def all_stopped(self, target):
+        return all(target.status(tid=int(tid))["State"][0] == "T" for tid in target.tids())
+
     def test_stopped(self):
         target = self.start("stacks")
         target.rest()
         said = self.threads(target)
         os.kill(target.pid, signal.SIGSTOP)
-        support.wait_for(lambda: target.status()["State"][0] == "T", "stop")
         for options in ((), ("--native",)):
+            # Each thread stops when it next gets a processor: after the signal, and after remora let it go.
+            support.wait_for(lambda: self.all_stopped(target), "all threads stop")
             threads = self.threads(target, *options)
             for name, thread in threads.items():
                 self.assertEqual(thread["frames"], said[name]["frames"])
@@ -135,8 +139,8 @@ class Held(Stacks):
                 if options:
                     self.check_natives(thread)
             for tid in target.tids():
-                status = target.status(tid=int(tid))
-                self.assertEqual((status["State"][0], status["TracerPid"].strip()), ("T", "0"))
+                self.assertEqual(target.status(tid=int(tid))["TracerPid"].strip(), "0")
+            support.wait_for(lambda: self.all_stopped(target), "all threads are still stopped")
         os.kill(target.pid, signal.SIGCONT)
         target.report()
         self.assertEqual(self.threads(target)["one"]["frames"], said["one"]["frames"])
