@@ -381,7 +381,7 @@ def libraries():
             ("random", "[m.Random(1), m.SystemRandom()]"), ("_random", "[m.Random(1)]"),
             ("zoneinfo", "[m.ZoneInfo('Europe/Berlin'), m.ZoneInfo.no_cache('UTC'), m.ZoneInfoNotFoundError()]"),
             ("zoneinfo", "[m.InvalidTZPathWarning()]"),
-            ("multiprocessing.synchronize", "[m.Lock(ctx=__import__('multiprocessing').get_context())]"),
+            ("_multiprocessing", "[m.SemLock(1, 1, 1, '/remora-test-%d' % __import__('os').getpid(), True)]"),
             ("symtable", "[m.symtable('def f(x):\\n y = x', 'f', 'exec')]"), ("ast", "[m.parse('a.b[c] = lambda x: (yield)')]"),
             ("struct", "[m.Struct('iid'), m.error()]"), ("operator", "[m.attrgetter('a.b', 'c'), m.itemgetter(1, [2][0]),"
                                                          " m.methodcaller('x', [1], y=[2])]"),
