@@ -114,7 +114,12 @@ static void container_facts(struct rmr_heap_dump *w, const struct rmr_type_info 
 		__attribute__((fallthrough));
 	case RMR_KIND_LIST:
 	case RMR_KIND_TUPLE:
+		f->len = rmr_at(rt, object, LEN);
+		f->has_len = true;
+		break;
 	case RMR_KIND_DICT:
+		if (w->request.meliae && !(info->flags & RMR_TPFLAG_DICT))
+			break; // a frozendict: meliae asks PyDict_Check()
 		f->len = rmr_at(rt, object, LEN);
 		f->has_len = true;
 		break;
