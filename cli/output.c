@@ -61,7 +61,12 @@ struct rmr_error *rmr_output_open(const char *path, bool force, struct rmr_outpu
 	struct rmr_error *err = NULL;
 
 	if (!strcmp(path, "-")) {
-		output.fd = dup(STDOUT_FILENO);
+		// main() has put a descriptor of O_PATH where it was closed.
+		int flags = fcntl(STDOUT_FILENO, F_GETFL);
+		if (flags >= 0 && flags & O_PATH)
+			errno = EBADF;
+		else
+			output.fd = dup(STDOUT_FILENO);
 		if (output.fd < 0)
 			return rmr_error_create(RMR_E_WRITE, errno, "cannot use standard output");
 	} else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {

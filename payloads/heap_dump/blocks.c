@@ -92,6 +92,24 @@ static bool is_alive(const struct rmr_heap_dump *w, uint64_t word)
 	return word && word < LARGE;
 }
 
+// C code that keeps a tuple of arguments for its next call may leave in it what has gone since
+// (Objects/descrobject.c up to 3.7, property_descr_get()).
+static bool holds_objects(struct rmr_heap_dump *w, uint64_t tuple)
+{
+	enum { LEN = 16, ITEMS = 24 };
+	uint64_t count = rmr_at(&w->rt, tuple, LEN); // fits in the block: size_of()
+
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t item = rmr_at(&w->rt, tuple, ITEMS + i * 8);
+		if (item && !rmr_is_seen(w, item) &&
+			(item & 7 || !rmr_memory_has(w, item, 16) ||
+				!rmr_types_find(w, rmr_type_of(&w->rt, item)) ||
+				!is_alive(w, rmr_at(&w->rt, item, 0))))
+			return false;
+	}
+	return true;
+}
+
 bool rmr_blocks_hold(struct rmr_heap_dump *w, uint64_t object)
 {
 	if (object & 15 || !rmr_memory_has(w, object, POOL_HEADER) || rmr_is_in_image(w, object))
@@ -110,5 +128,7 @@ bool rmr_blocks_hold(struct rmr_heap_dump *w, uint64_t object)
 	size += before;
 	has = size <= SMALL_MOST ? pool_block(w, block) : malloc_block(w, block);
 	// realloc() leaves a block as it is that shrinks by less than a quarter.
-	return has >= size && has <= size + size / 3 + ALIGNMENT;
+	if (has < size || has > size + size / 3 + ALIGNMENT)
+		return false;
+	return info->kind != RMR_KIND_TUPLE || holds_objects(w, object);
 }

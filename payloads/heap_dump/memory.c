@@ -226,13 +226,10 @@ bool rmr_memory_init(struct rmr_heap_dump *w, int maps_fd)
 
 struct rmr_chunk *rmr_memory_chunk(struct rmr_heap_dump *w, uint64_t index)
 {
-	struct rmr_chunk *chunk = rmr_memory_map(w, sizeof(*chunk));
 	uint64_t base = index << RMR_CHUNK_SHIFT;
 	uint64_t size = UINT64_C(1) << RMR_CHUNK_SHIFT;
-
-	if (!chunk)
-		return w->spare;
 	uint64_t low = 0, high = w->range_count;
+
 	while (low < high) {
 		uint64_t middle = (low + high) / 2;
 		if (w->ranges[middle].end <= base)
@@ -240,6 +237,11 @@ struct rmr_chunk *rmr_memory_chunk(struct rmr_heap_dump *w, uint64_t index)
 		else
 			high = middle;
 	}
+	// Words that are no addresses lead to many of those where nothing is: one empty chunk serves.
+	bool is_empty = low == w->range_count || w->ranges[low].start >= base + size;
+	struct rmr_chunk *chunk = is_empty ? w->spare : rmr_memory_map(w, sizeof(*chunk));
+	if (!chunk)
+		return w->spare;
 	for (; low < w->range_count && w->ranges[low].start < base + size; low++) {
 		uint64_t start = w->ranges[low].start > base ? w->ranges[low].start : base;
 		uint64_t end = w->ranges[low].end < base + size ? w->ranges[low].end : base + size;

@@ -248,7 +248,7 @@ struct rmr_heap_dump {
 	// memory.c
 	struct rmr_block *blocks; /**< every mapping */
 	struct rmr_block *small;  /**< the one that small allocations are cut from */
-	struct rmr_chunk *spare;  /**< stands in (nothing readable) when memory ran out */
+	struct rmr_chunk *spare;  /**< stands in (nothing readable) where nothing is mapped, or memory ran out */
 	uint64_t total_mapped;
 
 	// types.c
