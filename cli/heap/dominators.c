@@ -133,11 +133,8 @@ static uint32_t find_semi(struct flow *flow, uint32_t w)
 			semi = consider(flow, w, reach->number[ids + heap->rooted[i].root], semi);
 	}
 	struct rmr_ids referrers = rmr_heap_referrers(heap, node);
-	const bool any_weak = heap->weak_table_count;
-	for (uint64_t i = 0; i < referrers.count; i++) {
-		if (!any_weak || !rmr_heap_is_weak_table(heap, referrers.ids[i]))
-			semi = consider(flow, w, reach->number[referrers.ids[i]], semi);
-	}
+	for (uint64_t i = 0; i < referrers.count; i++)
+		semi = consider(flow, w, reach->number[referrers.ids[i]], semi);
 	return semi;
 }
 
@@ -228,6 +225,9 @@ static struct rmr_error *compute(const struct rmr_heap *heap, struct rmr_dominat
 
 	if (err)
 		return err;
+	/* What a table of interned strings refers to has no predecessor in it. */
+	for (size_t i = 0; i < heap->weak_table_count; i++)
+		reach.number[heap->weak_tables[i]] = 0;
 	struct flow flow = {.heap = heap, .reach = &reach, .count = reach.count,
 		.ancestor = reach.parent};
 	size_t numbers = (size_t)flow.count + 1, bytes = numbers * 3 * sizeof(uint32_t);

@@ -102,13 +102,6 @@ static const char *kind_text(enum rmr_root_kind kind)
 	return texts[kind];
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 static struct rmr_error *finish_weak_tables(struct rmr_heap *heap)
 {
 	size_t count = 0;
@@ -123,7 +116,7 @@ static struct rmr_error *finish_weak_tables(struct rmr_heap *heap)
 		for (uint64_t k = 0; heap->roots[i].kind == RMR_ROOT_INTERNED && k < refs->count; k++)
 			heap->weak_tables[heap->weak_table_count++] = refs->ids[k];
 	}
-	qsort(heap->weak_tables, count, sizeof(*heap->weak_tables), compare_ids);
+	qsort(heap->weak_tables, count, sizeof(*heap->weak_tables), rmr_compare_numbers);
 	return NULL;
 }
 

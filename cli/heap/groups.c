@@ -274,13 +274,6 @@ static bool add_types(struct group_work *work, uint32_t source, const uint8_t *w
 	return true;
 }
 
-static int compare_whats(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Threads that look at a range of the referrers each, with words of their own. */
 struct collecting {
 	struct group_work *work;
@@ -335,7 +328,7 @@ static size_t make_set(uint32_t *whats, size_t count)
 	size_t kept = 0;
 
 	if (count > FEW)
-		qsort(whats, count, sizeof(*whats), compare_whats);
+		qsort(whats, count, sizeof(*whats), rmr_compare_numbers);
 	for (size_t i = 1; count <= FEW && i < count; i++) {
 		uint32_t what = whats[i];
 		size_t at = i;

@@ -142,6 +142,14 @@ struct rmr_heap {
 	const volatile sig_atomic_t *interrupted; /**< of the options, or NULL */
 };
 
+/** For qsort(): of uint32_t, the least first. */
+static inline int rmr_compare_numbers(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
 /** True for a table of interned strings: its references are not counted, and keep nothing alive. */
 static inline bool rmr_heap_is_weak_table(const struct rmr_heap *heap, uint32_t id)
 {

@@ -113,21 +113,6 @@ void rmr_index_abandon(struct rmr_index_writer *writer)
 	writer->temporary = writer->path = NULL;
 }
 
-static bool write_all(int fd, const char *data, size_t size, off_t offset)
-{
-	while (size) {
-		ssize_t put = pwrite(fd, data, size, offset);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return false;
-		data += put;
-		size -= (size_t)put;
-		offset += put;
-	}
-	return true;
-}
-
 void *rmr_index_section(struct rmr_index_writer *writer, struct rmr_heap *heap,
 	enum rmr_section section, size_t bytes)
 {
@@ -294,6 +279,21 @@ void *rmr_index_load_block(const struct rmr_heap *heap, const char *suffix, size
 		return NULL;
 	rmr_mapped_add(data, bytes, path);
 	return data;
+}
+
+static bool write_all(int fd, const char *data, size_t size, off_t offset)
+{
+	while (size) {
+		ssize_t put = pwrite(fd, data, size, offset);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return false;
+		data += put;
+		size -= (size_t)put;
+		offset += put;
+	}
+	return true;
 }
 
 void rmr_index_save_block(const struct rmr_heap *heap, const char *suffix, const void *block,

@@ -158,18 +158,21 @@ static void add_escape(struct rmr_line *text, uint32_t c)
 		rmr_line_addf(text, "\\U%08x", (unsigned)c);
 }
 
+/** Appends those that stand for themselves. @return how many they are */
+static size_t add_plain(struct rmr_line *text, const char *bytes, size_t length)
+{
+	size_t plain = plain_length(bytes, length);
+
+	rmr_line_add(text, bytes, plain);
+	return plain;
+}
+
 static void add_guarded(struct rmr_line *text, const char *bytes, size_t length, char quote)
 {
-	for (size_t i = 0; i < length;) {
+	for (size_t i = 0; (i += add_plain(text, bytes + i, length - i)) < length;) {
 		uint32_t c = 0;
-		size_t used = plain_length(bytes + i, length - i);
+		size_t used = rmr_line_decode(bytes + i, length - i, &c);
 
-		if (used) {
-			rmr_line_add(text, bytes + i, used);
-			i += used;
-			continue;
-		}
-		used = rmr_line_decode(bytes + i, length - i, &c);
 		if (!used) {
 			add_escape(text, (unsigned char)bytes[i]);
 			i++;
@@ -228,16 +231,10 @@ void rmr_line_add_raw_json(struct rmr_line *text, const char *bytes, size_t leng
 void rmr_line_add_json(struct rmr_line *text, const char *bytes, size_t length)
 {
 	rmr_line_add(text, "\"", 1);
-	for (size_t i = 0; i < length;) {
+	for (size_t i = 0; (i += add_plain(text, bytes + i, length - i)) < length;) {
 		uint32_t c = 0;
-		size_t used = plain_length(bytes + i, length - i);
+		size_t used = rmr_line_decode(bytes + i, length - i, &c);
 
-		if (used) {
-			rmr_line_add(text, bytes + i, used);
-			i += used;
-			continue;
-		}
-		used = rmr_line_decode(bytes + i, length - i, &c);
 		if (!used) {
 			rmr_line_addf(text, "\\udc%02x", (unsigned char)bytes[i]);
 			i++;
